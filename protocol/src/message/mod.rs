@@ -1,0 +1,12 @@
+//! The messages, one file for each verb of a job and for each conversation of the store.
+
+pub mod assign;
+pub mod commit;
+pub mod finish;
+pub mod handoff;
+pub mod heartbeat;
+pub mod read;
+pub mod replicate;
+pub mod store;
+pub mod submit;
+pub mod write;

@@ -1,0 +1,71 @@
+//! Log records: what a partition's primary decides, in the order in which it counts.
+//!
+//! Written to disk before they are acknowledged. A record holds decisions, not requests, so that
+//! every replica that applies the same log has the same state.
+
+use super::commit::Outcome;
+use super::write::{Mutation, Written};
+use crate::clock::Timestamp;
+use crate::id::RequestId;
+use minicbor::{Decode, Encode};
+
+/// One record of one partition's log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LogRecord {
+    /// Whose log.
+    #[n(0)]
+    pub partition: u16,
+    /// In which epoch it was appended.
+    #[n(1)]
+    pub epoch: u64,
+    /// Its position; the first is 1.
+    #[n(2)]
+    pub index: u64,
+    /// The version of what it writes.
+    #[n(3)]
+    pub version: Timestamp,
+    /// What was decided.
+    #[n(4)]
+    pub decision: Decision,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Decision {
+    /// A new epoch begins; nothing else.
+    #[n(0)]
+    Epoch,
+    /// A direct write, and what its caller is told, now and whenever it asks again.
+    #[n(1)]
+    Write {
+        /// Who asked.
+        #[n(0)]
+        request: RequestId,
+        /// What changes; none: the condition did not hold.
+        #[n(1)]
+        mutation: Option<Mutation>,
+        /// The answer.
+        #[n(2)]
+        written: Written,
+    },
+    /// The outcome of a job whose home this is, with its writes in this partition.
+    #[n(2)]
+    Outcome {
+        /// The outcome.
+        #[n(0)]
+        outcome: Outcome,
+        /// Writes in this partition.
+        #[n(1)]
+        mutations: Vec<Mutation>,
+    },
+    /// The writes of a job whose home is elsewhere.
+    #[n(3)]
+    Effects {
+        /// Writes in this partition.
+        #[n(0)]
+        mutations: Vec<Mutation>,
+    },
+    /// No commit timestamp above this is given out before a higher ceiling is in the log.
+    #[n(4)]
+    Ceiling(#[n(0)] Timestamp),
+}
