@@ -1,0 +1,66 @@
+# Everything that a fresh Debian machine with Rust, Python 3 and make needs is set up by the targets themselves.
+# `make` alone lists them.
+
+CARGO ?= cargo
+# With --locked and a filled registry cargo asks no network; what was tested is what gets built.
+LOCKED ?= --locked
+# Tests, demo and benchmarks need a NATS server: found on PATH, or got once into .tools/.
+WITH_NATS := tools/with-nats
+CATENA := $(WITH_NATS) $(CARGO) run --release $(LOCKED) --quiet -p catena-cli --bin catena --
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## a small cluster on this machine, and what it can do, step by step
+	@$(WITH_NATS) true
+	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
+	@$(CATENA) demo
+
+.PHONY: build
+build: ## the program, as target/release/catena
+	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
+
+.PHONY: test
+test: ## all tests: unit, integration, documentation
+	$(WITH_NATS) $(CARGO) test --workspace $(LOCKED)
+
+.PHONY: check
+check: fmt clippy doc purity ## all checks that run no program: format, lints, documentation, purity
+
+.PHONY: fmt
+fmt: ## the sources are formatted
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: ## no warnings
+	$(CARGO) clippy --workspace --all-targets $(LOCKED) -- -D warnings
+
+.PHONY: doc
+doc: ## the documentation builds, with no dead links
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(LOCKED)
+
+.PHONY: purity
+purity: ## the rule machines see no clock, no chance, no network, no disk
+	tools/check-purity
+
+.PHONY: licences
+licences: ## every dependency's licence and source is allowed (needs cargo-deny)
+	$(CARGO) fetch $(LOCKED)
+	$(CARGO) deny --locked --offline check licenses bans sources
+
+.PHONY: bench
+bench: ## throughput and latency on this machine
+	@$(WITH_NATS) true
+	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
+	@$(CATENA) bench
+
+.PHONY: compose-test
+compose-test: ## compose.yaml for real, in containers (needs a Docker engine)
+	tests/compose/run
+
+.PHONY: clean
+clean: ## remove what was built, and the NATS server that was got
+	$(CARGO) clean
+	rm -rf .tools
