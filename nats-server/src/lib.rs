@@ -1,0 +1,162 @@
+//! A real `nats-server` as a child of this process, for `catena dev`, benchmarks and tests.
+//!
+//! Promise: it listens on loopback only, keeps its data where it is told, is ready when `start`
+//! returns, and ends with this process. Unknown here: anything of Catena.
+
+mod find;
+
+pub use find::{NotFound, find};
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// How the server is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder for its data, configuration and log.
+    pub folder: PathBuf,
+    /// Port on 127.0.0.1; 0: any free one.
+    pub port: u16,
+    /// Lines added to its configuration, for example `authorization { ... }`.
+    pub extra: String,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct NatsServer {
+    child: Child,
+    options: Options,
+}
+
+/// A server that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no usable binary.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// A file or process operation failed.
+    #[error("cannot start nats-server in `{folder}`: {source}")]
+    Io {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended or said nothing in time.
+    #[error("nats-server did not become ready; see `{log}`")]
+    NotReady {
+        /// Its log.
+        log: PathBuf,
+    },
+}
+
+#[derive(serde::Deserialize)]
+struct Ports {
+    nats: Vec<String>,
+}
+
+const READY: Duration = Duration::from_secs(15);
+
+impl NatsServer {
+    /// Starts a server and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// [`StartError`] with what to look at.
+    pub async fn start(mut options: Options) -> Result<Self, StartError> {
+        let binary = find()?;
+        let folder = options.folder.clone();
+        let failed = |source| StartError::Io { folder: folder.clone(), source };
+        tokio::fs::create_dir_all(&options.folder).await.map_err(failed)?;
+        let config = options.folder.join("nats.conf");
+        tokio::fs::write(&config, configuration(&options)).await.map_err(failed)?;
+        let mut child = Command::new(binary)
+            .arg("-c")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C in a terminal goes to the whole group: the server must outlive the drain.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        match tokio::time::timeout(READY, ready(&mut child, &options)).await {
+            Ok(Some(port)) => {
+                options.port = port;
+                Ok(Self { child, options })
+            }
+            _ => Err(StartError::NotReady { log: options.folder.join("nats-server.log") }),
+        }
+    }
+
+    /// Its address, as in `NATS_URL`.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.options.port)
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Kills it without warning, as a crash would. `start_again` brings it back.
+    ///
+    /// # Errors
+    /// If the process cannot be waited for.
+    pub async fn kill(&mut self) -> std::io::Result<()> {
+        self.child.kill().await
+    }
+
+    /// Starts it again on the same port with the same data.
+    ///
+    /// # Errors
+    /// [`StartError`] with what to look at.
+    pub async fn start_again(mut self) -> Result<Self, StartError> {
+        let _ = self.kill().await;
+        Self::start(self.options.clone()).await
+    }
+
+    /// Ends it in an orderly way.
+    pub async fn stop(mut self) {
+        if let Some(pid) = self.child.id() {
+            let asked = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await;
+            let ended = tokio::time::timeout(Duration::from_secs(5), self.child.wait()).await;
+            if asked.is_ok() && ended.is_ok() {
+                return;
+            }
+        }
+        let _ = self.kill().await;
+    }
+}
+
+fn configuration(options: &Options) -> String {
+    let folder = options.folder.display();
+    let port = if options.port == 0 { -1 } else { i32::from(options.port) };
+    format!(
+        "host: 127.0.0.1\nport: {port}\nserver_name: \"catena-dev\"\nports_file_dir: \"{folder}\"\n\
+         log_file: \"{folder}/nats-server.log\"\nlogfile_size_limit: 10MB\n\
+         jetstream {{ store_dir: \"{folder}/jetstream\", sync_interval: always }}\n{}\n",
+        options.extra
+    )
+}
+
+/// The server writes its ports to a file named after its process once it listens.
+async fn ready(child: &mut Child, options: &Options) -> Option<u16> {
+    let file = options.folder.join(format!("nats-server_{}.ports", child.id()?));
+    loop {
+        if let Ok(Some(_)) = child.try_wait() {
+            return None;
+        }
+        if let Ok(text) = tokio::fs::read_to_string(&file).await
+            && let Ok(ports) = serde_json::from_str::<Ports>(&text)
+            && let Some(port) =
+                ports.nats.first().and_then(|url| url.rsplit(':').next()?.parse().ok())
+            && tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        {
+            return Some(port);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
