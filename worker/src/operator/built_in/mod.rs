@@ -1,0 +1,40 @@
+//! The operators that come with every worker, one file each.
+
+mod echo;
+mod transform;
+
+use super::{Configured, Factory};
+use catena_protocol::chain::Effect;
+use catena_protocol::message::heartbeat::Offer;
+use catena_protocol::{Fault, Name};
+use serde_json::Value;
+
+/// A built-in operator: what is said about it, and how it is made.
+#[derive(Clone, Copy)]
+pub(super) struct BuiltIn {
+    name: &'static str,
+    effect: Effect,
+    /// What it does, then its settings with their defaults.
+    help: &'static str,
+    configure: fn(&Value) -> Result<Configured, Fault>,
+}
+
+const ALL: [BuiltIn; 1] = [echo::BUILT_IN];
+
+pub(super) fn all() -> impl Iterator<Item = BuiltIn> {
+    ALL.into_iter()
+}
+
+impl Factory for BuiltIn {
+    fn offer(&self) -> Offer {
+        #[allow(clippy::expect_used, reason = "constants, all seen by a test")]
+        let name = Name::new(self.name).expect("a name");
+        Offer { name, effect: self.effect, help: self.help.to_owned(), native: false }
+    }
+
+    fn configure(&self, settings: &Value) -> Result<Configured, Fault> {
+        (self.configure)(settings).map_err(|fault| {
+            Fault::new(fault.code, format!("settings of `{}`: {}", self.name, fault.message))
+        })
+    }
+}
