@@ -18,6 +18,10 @@ demo: ## a small cluster on this machine, and what it can do, step by step
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
 	@$(CATENA) demo
 
+.PHONY: nats
+nats: ## a NATS server for the targets above and below, if there is none
+	@$(WITH_NATS) sh -c '$${NATS_SERVER_BIN:-nats-server} --version'
+
 .PHONY: build
 build: ## the program, as target/release/catena
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
