@@ -1,0 +1,351 @@
+//! Brings requests to the primary of their partition and their answers back.
+//!
+//! ```text
+//! Input::Ask ------> Effect::Send ----> (a storage node, or whoever leads the partition)
+//!                    Effect::Answer <-- Input::Told
+//!                    Effect::Send   <-- Input::Told(NotPrimary), Input::Refused, silence
+//! ```
+//!
+//! Promise: each `Ask` gets exactly one `Answer`, at the latest a tick after its deadline. What
+//! is sent again is the same request, so that storage nodes recognise it. An error says whether
+//! the store may have changed.
+//!
+//! The router keeps each request until it is answered; `Send` names it and
+//! [`Router::request`] shows it, so that nothing is copied to be sent.
+
+mod refusal;
+mod reroute;
+mod size;
+
+use super::pace::Pace;
+use super::route::{Routes, Target};
+use super::slots::{Place, Slots};
+use super::wheel::Wheel;
+use catena_protocol::clock::Now;
+use catena_protocol::message::heartbeat::Heartbeat;
+use catena_protocol::message::store::{Ask, Request, Response, Tell};
+use catena_protocol::{Code, Fault};
+use refusal::{too_busy, too_late};
+
+/// Limits and delays of a router.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Most requests open at once; more are refused with 429. At most
+    /// [`MOST`](crate::machine::slots::MOST).
+    pub open: usize,
+    /// Most bytes of keys and values in open requests; more are refused with 429.
+    pub bytes: usize,
+    /// Longest request in bytes, below the server's `max_payload`; longer ones are refused
+    /// with 413.
+    pub request_bytes: usize,
+    /// A request that got no answer for so many milliseconds is sent again, then after twice as
+    /// long, and so on up to `silence_most_ms`. Too small: primaries that are merely busy get
+    /// everything twice.
+    pub silence_ms: u64,
+    /// See `silence_ms`.
+    pub silence_most_ms: u64,
+    /// A request that was turned away (no primary, not the primary) waits so many milliseconds,
+    /// then twice as long, and so on up to `refused_most_ms`.
+    pub refused_ms: u64,
+    /// See `refused_ms`.
+    pub refused_most_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            open: 65_536,
+            bytes: 256 * 1024 * 1024,
+            request_bytes: 1024 * 1024 - catena_protocol::limit::MESSAGE_MARGIN,
+            silence_ms: 250,
+            silence_most_ms: 2_000,
+            refused_ms: 20,
+            refused_most_ms: 500,
+        }
+    }
+}
+
+/// What a router is told. `C` is the asker's own name for the request.
+#[derive(Debug)]
+pub enum Input<C> {
+    /// Somebody wants to know or to change something.
+    Ask {
+        /// Comes back with the answer.
+        caller: C,
+        /// Whose primary is asked.
+        partition: u16,
+        /// What is asked.
+        ask: Ask,
+        /// When to give up, in monotonic microseconds.
+        deadline_us: u64,
+    },
+    /// A storage node answered.
+    Told(Response),
+    /// A service lives. Only storage nodes matter here.
+    Alive(Heartbeat),
+    /// Nobody listens where requests were sent; see [`Effect::Send`] for `turn`.
+    Refused {
+        /// Where.
+        to: Target,
+        /// In which turn they were sent.
+        turn: u8,
+    },
+    /// The number of partitions, from `catena.cluster`.
+    Partitions(u16),
+    /// Time has passed: due when [`Router::next_deadline`] says so.
+    Tick,
+}
+
+/// What a router wants.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect<C> {
+    /// Send this request.
+    Send {
+        /// Where.
+        to: Target,
+        /// Which: see [`Router::request`].
+        id: u64,
+        /// Counts the times, modulo [`TURNS`], that `handle` began with an empty list of
+        /// effects. Everything for one target in one turn may go out as one message; if the
+        /// server says that nobody listens there, [`Input::Refused`] names both.
+        turn: u8,
+    },
+    /// The answer to an `Ask`. Never [`Tell::NotPrimary`] nor [`Tell::Fault`].
+    Answer {
+        /// Whose.
+        caller: C,
+        /// What was told, or why nothing was.
+        result: Result<Tell, Fault>,
+    },
+}
+
+/// Turns are counted up to this.
+pub const TURNS: u8 = 64;
+/// A request goes on at once to another node this often, then it waits first.
+const REDIRECTS: u32 = 3;
+
+/// Routes requests. Not shared: its owner calls it from one place.
+#[derive(Debug)]
+pub struct Router<C> {
+    settings: Settings,
+    open: Slots<Open<C>>,
+    bytes: usize,
+    routes: Routes,
+    timers: Wheel<Place>,
+    pace: Pace,
+    turn: u8,
+}
+
+#[derive(Debug)]
+struct Open<C> {
+    request: Request,
+    caller: C,
+    size: usize,
+    deadline_us: u64,
+    due_us: u64,
+    /// Where the last try went, unless it was turned away.
+    waits_for: Option<(Target, u8)>,
+    /// How often it was sent without an answer.
+    silences: u32,
+    /// How often it was turned away.
+    refusals: u32,
+}
+
+impl<C> Open<C> {
+    /// Whether an earlier try may have arrived although nobody answered it.
+    const fn may_have_arrived(&self) -> bool {
+        self.silences > 0
+    }
+}
+
+impl<C> Router<C> {
+    /// A router that knows nothing yet. `seed` should differ between processes.
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            open: Slots::new(settings.open),
+            settings,
+            bytes: 0,
+            routes: Routes::default(),
+            timers: Wheel::default(),
+            pace: Pace::new(seed),
+            turn: 0,
+        }
+    }
+
+    /// Takes one input; pushes what follows from it. Drain `out` before the next turn.
+    pub fn handle(&mut self, now: Now, input: Input<C>, out: &mut Vec<Effect<C>>) {
+        if out.is_empty() {
+            self.turn = (self.turn + 1) % TURNS;
+        }
+        match input {
+            Input::Ask { caller, partition, ask, deadline_us } => {
+                let request = Request { id: 0, partition, ask };
+                self.ask(now, caller, request, deadline_us, out);
+            }
+            Input::Told(response) => self.told(now, response, out),
+            Input::Alive(heartbeat) => self.alive(now, &heartbeat, out),
+            Input::Refused { to, turn } => self.refused(now, &to, turn, out),
+            Input::Partitions(partitions) => self.routes.learn(partitions),
+            Input::Tick => self.tick(now, out),
+        }
+    }
+
+    /// When to send [`Input::Tick`], in monotonic microseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.timers.next_us()
+    }
+
+    /// The open request that [`Effect::Send`] named; none: it has been answered since.
+    pub fn request(&self, id: u64) -> Option<&Request> {
+        let (place, _) = self.open.find(id)?;
+        self.open.get(place).map(|open| &open.request)
+    }
+
+    /// Number of partitions of the cluster, once known.
+    pub const fn partitions(&self) -> Option<u16> {
+        self.routes.partitions()
+    }
+
+    /// Requests without an answer.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether another request would be refused.
+    pub fn is_full(&self) -> bool {
+        self.open.is_full()
+    }
+
+    fn ask(
+        &mut self,
+        now: Now,
+        caller: C,
+        request: Request,
+        deadline_us: u64,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let size = size::bytes(&request.ask);
+        if let Some(fault) = self.admit(now, size, deadline_us) {
+            out.push(Effect::Answer { caller, result: Err(fault) });
+            return;
+        }
+        let open = Open {
+            request,
+            caller,
+            size,
+            deadline_us,
+            due_us: 0,
+            waits_for: None,
+            silences: 0,
+            refusals: 0,
+        };
+        match self.open.insert(open) {
+            Ok(place) => {
+                self.bytes += size;
+                self.send(now, place, out);
+            }
+            Err(open) => {
+                let result = Err(too_busy(&self.settings));
+                out.push(Effect::Answer { caller: open.caller, result });
+            }
+        }
+    }
+
+    fn admit(&self, now: Now, size: usize, deadline_us: u64) -> Option<Fault> {
+        if size > self.settings.request_bytes {
+            let most = self.settings.request_bytes;
+            return Some(Fault::new(
+                Code::TooLarge,
+                format!(
+                    "the request has {size} bytes; at most {most} are allowed; nothing was changed"
+                ),
+            ));
+        }
+        if now.mono_us >= deadline_us {
+            return Some(Fault::new(
+                Code::Deadline,
+                "the time was up before the store was asked; nothing was changed",
+            ));
+        }
+        let full = self.open.is_full() || self.bytes + size > self.settings.bytes;
+        full.then(|| too_busy(&self.settings))
+    }
+
+    /// Sends a request to where its partition is led, as far as known. After a silence the
+    /// known leader is not trusted: whoever listens as primary gets it.
+    fn send(&mut self, now: Now, place: Place, out: &mut Vec<Effect<C>>) {
+        let id = self.open.number(place);
+        let Some(open) = self.open.get_mut(place) else { return };
+        let partition = open.request.partition;
+        let to = if open.waits_for.is_some() {
+            Target::Primary(partition)
+        } else {
+            self.routes.target(partition)
+        };
+        self.send_to(now, place, id, to, out);
+    }
+
+    fn send_to(&mut self, now: Now, place: Place, id: u64, to: Target, out: &mut Vec<Effect<C>>) {
+        let Some(open) = self.open.get_mut(place) else { return };
+        if open.waits_for.is_some() {
+            open.silences += 1;
+        }
+        open.request.id = id;
+        open.waits_for = Some((to.clone(), self.turn));
+        let delay = self.pace.delay_us(
+            self.settings.silence_ms,
+            self.settings.silence_most_ms,
+            open.silences,
+        );
+        let due_us = (now.mono_us + delay).min(open.deadline_us);
+        open.due_us = due_us;
+        self.set_timer(due_us, place);
+        out.push(Effect::Send { to, id, turn: self.turn });
+    }
+
+    /// Not sent, or not heard: tried again later.
+    fn wait(&mut self, now: Now, place: Place) {
+        let Some(open) = self.open.get_mut(place) else { return };
+        open.waits_for = None;
+        let (first, most) = (self.settings.refused_ms, self.settings.refused_most_ms);
+        let delay = self.pace.delay_us(first, most, open.refusals);
+        open.refusals += 1;
+        open.due_us = (now.mono_us + delay).min(open.deadline_us);
+        let due_us = open.due_us;
+        self.set_timer(due_us, place);
+    }
+
+    /// Timers of finished requests stay until they fire; when they are many they are dropped.
+    fn set_timer(&mut self, due_us: u64, place: Place) {
+        if self.timers.len() > 4 * self.settings.open + 1024 {
+            self.timers.clear();
+            for (place, open) in self.open.iter_mut() {
+                self.timers.set(open.due_us, place);
+            }
+        }
+        self.timers.set(due_us, place);
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Vec<Effect<C>>) {
+        while let Some(due) = self.timers.take_due(now.mono_us) {
+            for place in due {
+                match self.open.get(place) {
+                    Some(open) if open.due_us > now.mono_us => {}
+                    Some(open) if open.deadline_us <= now.mono_us => {
+                        let fault = too_late(open);
+                        self.answer(place, Err(fault), out);
+                    }
+                    Some(_) => self.send(now, place, out),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, place: Place, result: Result<Tell, Fault>, out: &mut Vec<Effect<C>>) {
+        if let Some(open) = self.open.remove(place) {
+            self.bytes -= open.size;
+            out.push(Effect::Answer { caller: open.caller, result });
+        }
+    }
+}

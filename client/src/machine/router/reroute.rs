@@ -1,0 +1,118 @@
+//! What happens with answers: they end a request, or send it somewhere else.
+
+use super::{Effect, Open, REDIRECTS, Router, size};
+use crate::machine::route::Target;
+use crate::machine::slots::Place;
+use catena_protocol::clock::Now;
+use catena_protocol::message::heartbeat::{Heartbeat, Load};
+use catena_protocol::message::store::{Response, Tell};
+use catena_protocol::{Code, Fault, NodeId};
+
+impl<C> Router<C> {
+    pub(super) fn told(&mut self, now: Now, response: Response, out: &mut Vec<Effect<C>>) {
+        let Some((place, last_try)) = self.open.find(response.id) else { return };
+        match response.tell {
+            Tell::NotPrimary { primary } => {
+                if last_try {
+                    self.not_primary(now, place, primary.as_ref(), out);
+                }
+            }
+            Tell::Fault(fault) => self.fault(now, place, last_try, fault, out),
+            tell => self.answer(place, Ok(tell), out),
+        }
+    }
+
+    fn not_primary(
+        &mut self,
+        now: Now,
+        place: Place,
+        primary: Option<&NodeId>,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let Some(open) = self.open.get_mut(place) else { return };
+        let Some((asked, _)) = open.waits_for.take() else { return };
+        let partition = open.request.partition;
+        self.routes.not_primary(partition, &asked, primary);
+        self.go_on(now, place, &asked, out);
+    }
+
+    /// Turned away by `asked`: goes to where the partition is led if that is elsewhere.
+    fn go_on(&mut self, now: Now, place: Place, asked: &Target, out: &mut Vec<Effect<C>>) {
+        let Some(open) = self.open.get_mut(place) else { return };
+        let elsewhere = self.routes.target(open.request.partition) != *asked;
+        if elsewhere && open.refusals < REDIRECTS {
+            open.refusals += 1;
+            self.send(now, place, out);
+        } else {
+            self.wait(now, place);
+        }
+    }
+
+    /// A fault says that this try did nothing. If an earlier one may have arrived, and asking
+    /// again can tell, that is not yet an answer to a write.
+    fn fault(
+        &mut self,
+        now: Now,
+        place: Place,
+        last_try: bool,
+        fault: Fault,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let Some(open) = self.open.get(place) else { return };
+        let passing = matches!(
+            fault.code,
+            Code::TooBusy | Code::Unavailable | Code::Deadline | Code::Internal
+        );
+        let unclear = passing && size::changes(&open.request.ask) && open.may_have_arrived();
+        if !unclear {
+            self.answer(place, Err(fault), out);
+        } else if last_try {
+            self.wait(now, place);
+        }
+    }
+
+    pub(super) fn refused(&mut self, now: Now, to: &Target, turn: u8, out: &mut Vec<Effect<C>>) {
+        if let Target::Node(node) = to {
+            self.routes.gone(node);
+        }
+        let sent = |open: &Open<C>| matches!(&open.waits_for, Some((at, when)) if at == to && *when == turn);
+        for place in self.places(sent) {
+            if let Some(open) = self.open.get_mut(place) {
+                open.waits_for = None;
+            }
+            self.go_on(now, place, to, out);
+        }
+    }
+
+    /// A partition has a new leader: what waits for one, or for an answer of the old one, goes
+    /// there now.
+    pub(super) fn alive(&mut self, now: Now, heartbeat: &Heartbeat, out: &mut Vec<Effect<C>>) {
+        let Load::Storage { partitions, led } = &heartbeat.load else { return };
+        if !self.routes.alive(&heartbeat.node, *partitions, led) {
+            return;
+        }
+        let routes = &self.routes;
+        let mut moved = Vec::new();
+        for (place, open) in self.open.iter_mut() {
+            let leader = routes.leader(open.request.partition);
+            let elsewhere = match (&open.waits_for, leader) {
+                (None, Some(_)) => true,
+                (Some((Target::Node(asked), _)), Some(leader)) => asked != leader,
+                _ => false,
+            };
+            if elsewhere {
+                moved.push(place);
+            }
+        }
+        for place in moved {
+            let id = self.open.number(place);
+            let Some(open) = self.open.get(place) else { continue };
+            let to = self.routes.target(open.request.partition);
+            self.send_to(now, place, id, to, out);
+        }
+    }
+
+    fn places(&mut self, which: impl Fn(&Open<C>) -> bool) -> Vec<Place> {
+        self.open.iter_mut().filter(|(_, open)| which(open)).map(|(place, _)| place).collect()
+    }
+}

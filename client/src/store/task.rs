@@ -1,0 +1,311 @@
+//! The task behind a store: drives the router, talks to NATS.
+//!
+//! One turn takes everything that is ready, from callers and from the server, and sends one
+//! message to each place that has something coming.
+
+use super::Error;
+use crate::alarm::Alarm;
+use crate::clock::Clock;
+use crate::machine::router::{Router, Settings, TURNS};
+use crate::machine::{Effect, Input, Target};
+use async_nats::{Message, StatusCode, Subject};
+use catena_link::{Intake, Link, Outbox};
+use catena_protocol::message::heartbeat::Heartbeat;
+use catena_protocol::message::store::{Ask, Cluster, Response, Tell};
+use catena_protocol::{Fault, NodeId, codec};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A request on its way to the task.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) caller: Caller,
+    pub(super) partition: u16,
+    pub(super) ask: Ask,
+    pub(super) deadline_us: u64,
+}
+
+type Caller = oneshot::Sender<Result<Tell, Fault>>;
+
+/// Most commands, and most messages, that one turn takes.
+const TURN: usize = 1_024;
+/// The cluster is asked for its number of partitions this often until somebody answers.
+const DISCOVERY: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy)]
+enum Source {
+    Inbox,
+    Heartbeat,
+}
+
+struct Task {
+    link: Link,
+    clock: Clock,
+    router: Router<Caller>,
+    commands: mpsc::Receiver<Command>,
+    intake: Intake<Source>,
+    outbox: Outbox,
+    places: Places,
+    effects: Vec<Effect<Caller>>,
+    partitions: watch::Sender<Option<u16>>,
+}
+
+/// Subscribes and starts the task. It ends when every sender of `commands` is gone.
+pub(super) async fn start(
+    link: Link,
+    clock: Clock,
+    commands: mpsc::Receiver<Command>,
+) -> Result<watch::Receiver<Option<u16>>, Error> {
+    let inbox = link.client.new_inbox();
+    let heartbeats = format!("{}.heartbeat.storage.*", link.subjects.prefix());
+    let mut intake = Intake::new();
+    for (source, subject) in
+        [(Source::Inbox, format!("{inbox}.>")), (Source::Heartbeat, heartbeats)]
+    {
+        let subscriber = link.client.subscribe(subject).await.map_err(|_| Error::closed())?;
+        intake.add(source, subscriber);
+    }
+    let limit = link.message_limit();
+    let settings = Settings { request_bytes: limit, ..Settings::default() };
+    let (partitions, told) = watch::channel(None);
+    let task = Task {
+        router: Router::new(settings, rand::random()),
+        places: Places { inbox, known: Vec::new() },
+        outbox: Outbox::new(limit),
+        effects: Vec::new(),
+        link,
+        clock,
+        commands,
+        intake,
+        partitions,
+    };
+    tokio::spawn(task.run());
+    Ok(told)
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut commands = Vec::with_capacity(TURN);
+        let mut messages = Vec::with_capacity(TURN);
+        let mut alarm = Alarm::new(self.clock);
+        let mut discovery = tokio::time::interval(DISCOVERY);
+        loop {
+            alarm.set(self.router.next_deadline());
+            let room = !self.router.is_full();
+            let undiscovered = self.router.partitions().is_none();
+            tokio::select! {
+                taken = self.commands.recv_many(&mut commands, TURN), if room => {
+                    if taken == 0 {
+                        break;
+                    }
+                }
+                open = self.intake.next(TURN, &mut messages) => {
+                    if !open {
+                        break;
+                    }
+                }
+                () = alarm.rings() => self.give(Input::Tick),
+                _ = discovery.tick(), if undiscovered => self.discover().await,
+            }
+            while commands.len() < TURN
+                && room
+                && let Ok(command) = self.commands.try_recv()
+            {
+                commands.push(command);
+            }
+            self.turn(&mut commands, &mut messages).await;
+        }
+        let _ = self.link.client.flush().await;
+    }
+
+    async fn turn(&mut self, commands: &mut Vec<Command>, messages: &mut Vec<(Source, Message)>) {
+        let now = self.clock.now();
+        for (source, message) in messages.drain(..) {
+            match source {
+                Source::Inbox => self.received(now, &message),
+                Source::Heartbeat => self.heard(&message),
+            }
+        }
+        for Command { caller, partition, ask, deadline_us } in commands.drain(..) {
+            let input = Input::Ask { caller, partition, ask, deadline_us };
+            self.router.handle(now, input, &mut self.effects);
+        }
+        self.carry_out().await;
+    }
+
+    fn give(&mut self, input: Input<Caller>) {
+        self.router.handle(self.clock.now(), input, &mut self.effects);
+    }
+
+    async fn discover(&mut self) {
+        let reply = format!("{}.{CLUSTER}", self.places.inbox);
+        let sent = self
+            .link
+            .client
+            .publish_with_reply(self.link.subjects.cluster(), reply, bytes::Bytes::new())
+            .await;
+        if let Err(error) = sent {
+            tracing::warn!(%error, "the cluster could not be asked for its partitions");
+        }
+    }
+
+    fn received(&mut self, now: catena_protocol::clock::Now, message: &Message) {
+        let Some(place) = self.places.place(&message.subject) else { return };
+        let refused = message.status == Some(StatusCode::NO_RESPONDERS);
+        match place {
+            Place::Cluster if refused => {}
+            Place::Cluster => match serde_json::from_slice::<Cluster>(&message.payload) {
+                Ok(cluster) => {
+                    self.give(Input::Partitions(cluster.partitions));
+                    self.tell_partitions();
+                }
+                Err(error) => tracing::warn!(%error, "an answer about the cluster is malformed"),
+            },
+            Place::Target(to, turn) if refused => {
+                self.router.handle(now, Input::Refused { to, turn }, &mut self.effects);
+            }
+            Place::Target(..) => match codec::decode_batch::<Response>(&message.payload) {
+                Ok(responses) => {
+                    for response in responses {
+                        self.router.handle(now, Input::Told(response), &mut self.effects);
+                    }
+                }
+                Err(error) => {
+                    let fault = catena_link::fault_of(message.headers.as_ref());
+                    tracing::warn!(%error, ?fault, "a storage node's answer cannot be used");
+                }
+            },
+        }
+    }
+
+    fn heard(&mut self, message: &Message) {
+        match codec::decode::<Heartbeat>(&message.payload) {
+            Ok(heartbeat) => {
+                self.give(Input::Alive(heartbeat));
+                self.tell_partitions();
+            }
+            Err(error) => tracing::warn!(%error, subject = %message.subject, "a bad heartbeat"),
+        }
+    }
+
+    fn tell_partitions(&self) {
+        self.partitions.send_if_modified(|known| {
+            let news = known.is_none() && self.router.partitions().is_some();
+            *known = self.router.partitions();
+            news
+        });
+    }
+
+    async fn carry_out(&mut self) {
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Send { to, id, turn } => {
+                    if let Some(request) = self.router.request(id) {
+                        let (subject, reply) = self.places.subjects(&self.link, &to, turn);
+                        self.outbox.push(subject, Some(reply), request);
+                    }
+                }
+                Effect::Answer { caller, result } => {
+                    let _ = caller.send(result);
+                }
+            }
+        }
+        if !self.outbox.is_empty()
+            && let Err(error) = self.outbox.flush(&self.link.client).await
+        {
+            tracing::warn!(%error, "store requests could not be sent; they are tried again");
+        }
+    }
+}
+
+const CLUSTER: &str = "cluster";
+
+/// Where answers come from, by the subject of the inbox at which they arrive:
+/// `<inbox>.cluster`, `<inbox>.<turn>.node.<id>` or `<inbox>.<turn>.primary.<partition>`.
+enum Place {
+    Cluster,
+    Target(Target, u8),
+}
+
+/// Subjects of the targets that are in use.
+struct Places {
+    inbox: String,
+    known: Vec<KnownPlace>,
+}
+
+struct KnownPlace {
+    to: Target,
+    subject: Subject,
+    turn: u8,
+    reply: Subject,
+}
+
+/// Subjects are remembered for so many targets.
+const PLACES: usize = 256;
+
+impl Places {
+    fn subjects(&mut self, link: &Link, to: &Target, turn: u8) -> (&Subject, &Subject) {
+        let at = match self.known.iter().position(|known| known.to == *to) {
+            Some(at) => at,
+            None => self.add(link, to),
+        };
+        let known = &mut self.known[at];
+        if known.turn != turn {
+            known.turn = turn;
+            known.reply = reply(&self.inbox, to, turn);
+        }
+        (&known.subject, &known.reply)
+    }
+
+    fn add(&mut self, link: &Link, to: &Target) -> usize {
+        if self.known.len() >= PLACES {
+            self.known.clear();
+        }
+        let subject = match to {
+            Target::Node(node) => link.subjects.node(node),
+            Target::Primary(partition) => link.subjects.primary(*partition),
+        };
+        let reply = reply(&self.inbox, to, TURNS);
+        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: TURNS, reply });
+        self.known.len() - 1
+    }
+
+    fn place(&self, subject: &Subject) -> Option<Place> {
+        let rest = subject.strip_prefix(self.inbox.as_str())?.strip_prefix('.')?;
+        if rest == CLUSTER {
+            return Some(Place::Cluster);
+        }
+        let (turn, rest) = rest.split_once('.')?;
+        let to = match rest.split_once('.')? {
+            ("node", id) => Target::Node(NodeId::new(id).ok()?),
+            ("primary", partition) => Target::Primary(partition.parse().ok()?),
+            _ => return None,
+        };
+        Some(Place::Target(to, turn.parse().ok()?))
+    }
+}
+
+fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
+    match to {
+        Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
+        Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_where_it_comes_from() {
+        let places = Places { inbox: "_INBOX.abc".into(), known: Vec::new() };
+        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7)] {
+            let subject = reply(&places.inbox, &to, 5);
+            assert!(matches!(places.place(&subject), Some(Place::Target(at, 5)) if at == to));
+        }
+        for foreign in ["_INBOX.abc", "_INBOX.abcd.1.node.x", "_INBOX.abc.1.node", "x"] {
+            assert!(places.place(&Subject::from(foreign)).is_none(), "{foreign}");
+        }
+    }
+}
