@@ -1,0 +1,87 @@
+//! Which job a submission means: its id, and with it its home partition.
+
+use super::chains::Ready;
+use super::submit::{Called, Identity, Source, Submission};
+use super::Scheduler;
+use catena_protocol::clock::Now;
+use catena_protocol::{Fault, JobId, limit, partition};
+use rand::{Rng, RngCore};
+
+impl Scheduler {
+    /// The id of the job, and whether it stands for an idempotency key.
+    pub(super) fn identify(
+        &mut self,
+        now: Now,
+        submission: &Submission,
+        chain: Option<&Ready>,
+    ) -> (JobId, bool) {
+        let found = |routing: &Option<String>| {
+            routing.clone().or_else(|| routing_key(&submission.input, chain?.key.as_deref()?))
+        };
+        match &submission.identity {
+            Identity::Given { job, keyed } => (*job, *keyed),
+            Identity::Key { idempotency, routing } => {
+                let routing = found(routing);
+                let decides = routing.as_deref().unwrap_or(idempotency);
+                let home = partition(decides, self.partitions);
+                let chain = match &submission.called {
+                    Called::Named(name) => name.as_str(),
+                    Called::Inline(text) => text,
+                };
+                (JobId::keyed(home, chain, routing.as_deref(), idempotency), true)
+            }
+            Identity::Random { routing } => {
+                let home = match found(routing) {
+                    Some(key) => partition(&key, self.partitions),
+                    None => self.random.random_range(0..self.partitions),
+                };
+                (JobId::random(home, now.wall_us, self.random.random()), false)
+            }
+        }
+    }
+
+    /// Refuses an id that this cluster cannot keep its promise for.
+    pub(super) fn check_id(&self, now: Now, job: &JobId, source: &Source) -> Result<(), Fault> {
+        if job.home() >= self.partitions {
+            return Err(Fault::bad_request(format!(
+                "the home of job `{job}` is partition {}; this cluster has {}; nothing was started",
+                job.home(),
+                self.partitions
+            )));
+        }
+        let kept_ms = match source {
+            Source::Run(_) => limit::OUTCOME_RUN_MS,
+            Source::Enqueue(_) | Source::Queue { .. } => limit::OUTCOME_SUBMIT_MS,
+        };
+        let age_ms = job.submitted_ms().map_or(0, |ms| (now.wall_us / 1000).saturating_sub(ms));
+        if age_ms > kept_ms {
+            return Err(Fault::bad_request(format!(
+                "job `{job}` was submitted {} s ago, and its outcome is kept for {} s only; \
+                 nothing was started; submit it under a new id",
+                age_ms / 1000,
+                kept_ms / 1000
+            )));
+        }
+        Ok(())
+    }
+
+    /// Sixteen bytes by chance.
+    pub(super) fn sixteen(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.random.fill_bytes(&mut bytes);
+        bytes
+    }
+}
+
+/// What a JSON pointer finds in an input; nothing if that is not JSON or not one value.
+fn routing_key(input: &[u8], pointer: &str) -> Option<String> {
+    let input: serde_json::Value = serde_json::from_slice(input).ok()?;
+    match input.pointer(pointer)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
+            Some(value.to_string())
+        }
+        _ => None,
+    }
+}
+

@@ -1,0 +1,61 @@
+//! What becomes of a submission that is not admitted.
+
+use super::jobs::{Job, Phase};
+use super::submit::{Called, Source, Submission, answer};
+use super::{Effect, Scheduler};
+use bytes::Bytes;
+use catena_protocol::clock::Now;
+use catena_protocol::message::commit::End;
+use catena_protocol::message::finish::Answer;
+use catena_protocol::{AttemptId, Code, Fault, JobId, Timestamp, limit};
+
+impl Scheduler {
+    /// Tells the submitter that nothing was started. A message on the queue that can never run
+    /// is recorded as failed; any other comes again later.
+    pub(super) fn refuse(
+        &mut self,
+        now: Now,
+        submission: Submission,
+        fault: Fault,
+        out: &mut Vec<Effect>,
+    ) {
+        self.counters.refused += 1;
+        let (job, _) = self.identify(now, &submission, None);
+        match submission.source {
+            Source::Run(reply) | Source::Enqueue(Some(reply)) => {
+                out.push(answer(reply, job, Timestamp::ZERO, Answer::Fault(fault)));
+            }
+            Source::Enqueue(None) => {}
+            Source::Queue { token, .. } => {
+                let hopeless =
+                    matches!(fault.code, Code::BadRequest | Code::NotFound | Code::TooLarge);
+                if hopeless && self.check_room(0).is_ok() && self.jobs.find(&job).is_none() {
+                    self.bury(now, job, &submission.called, token, fault, out);
+                } else {
+                    out.push(Effect::Release { token, done: false });
+                }
+            }
+        }
+    }
+
+    /// A queued job that cannot run: only its failure is recorded.
+    fn bury(
+        &mut self,
+        now: Now,
+        id: JobId,
+        called: &Called,
+        token: u64,
+        fault: Fault,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut job = Job::new(id, called.name(), Bytes::new(), now, 0);
+        job.phase = Phase::Recording(End::Failed(fault));
+        job.attempt = AttemptId(self.sixteen());
+        job.snapshot = self.clock.read(now.wall_us);
+        job.keep_ms = Some(limit::OUTCOME_SUBMIT_MS);
+        job.tokens.push(token);
+        let key = self.jobs.insert(job);
+        self.record(now, key, out);
+        self.watch(now.mono_ms(), key);
+    }
+}
