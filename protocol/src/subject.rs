@@ -194,6 +194,11 @@ impl Subjects {
         format!("{}.heartbeat.{role}.{id}", self.prefix)
     }
 
+    /// The heartbeats of all services of one role.
+    pub fn heartbeats(&self, role: Role) -> String {
+        format!("{}.heartbeat.{role}.*", self.prefix)
+    }
+
     /// Request on the store's edge, text or JSON. Storage nodes, queue group.
     pub fn store(&self, verb: StoreVerb, key: &str) -> String {
         format!("{}.storage.{}.{key}", self.prefix, verb.as_str())

@@ -1,0 +1,236 @@
+//! One turn of a worker: what came in is handled, what follows from it goes out together.
+
+use crate::catalogue::Catalogue;
+use crate::error::Error;
+use crate::executor::{Begun, Done, Executor};
+use crate::machine::{Effect, Input, Token, Worker};
+use crate::metrics::Metrics;
+use async_nats::Subject;
+use catena_client::Store;
+use catena_link::{Link, Outbox, reply_fault, reply_text};
+use catena_protocol::clock::Now;
+use catena_protocol::message::assign::{Reply, Wanted};
+use catena_protocol::message::commit::Commit;
+use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::handoff::Step;
+use catena_protocol::message::store::{Ask, Tell};
+use catena_protocol::{NodeId, codec, edge};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Everything that the effects of a turn need.
+pub(crate) struct Turn {
+    pub(crate) link: Link,
+    pub(crate) machine: Worker,
+    pub(crate) executor: Executor,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) store: Store,
+    pub(crate) commits: FuturesUnordered<BoxFuture<'static, (Token, Tell)>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) done: u64,
+    inbox: String,
+    outbox: Outbox,
+    texts: Vec<(Subject, Finished)>,
+    steps: HashMap<NodeId, Subject>,
+    finishes: HashMap<NodeId, Subject>,
+    effects: Vec<Effect>,
+    start: Instant,
+    id: NodeId,
+}
+
+impl Turn {
+    pub(crate) fn new(
+        id: NodeId,
+        link: Link,
+        machine: Worker,
+        executor: Executor,
+        catalogue: Catalogue,
+        store: Store,
+        inbox: String,
+    ) -> Self {
+        Self {
+            outbox: Outbox::new(link.message_limit()),
+            metrics: Metrics::new(id.as_str()),
+            link,
+            machine,
+            executor,
+            catalogue,
+            store,
+            inbox,
+            id,
+            commits: FuturesUnordered::new(),
+            done: 0,
+            texts: Vec::new(),
+            steps: HashMap::new(),
+            finishes: HashMap::new(),
+            effects: Vec::new(),
+            start: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            wall_us: catena_service::wall_us(),
+            mono_us: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How long until the machine wants to be told the time.
+    pub(crate) fn until_deadline(&self) -> Option<std::time::Duration> {
+        let at = self.machine.next_deadline()?;
+        Some(std::time::Duration::from_micros(at.saturating_sub(self.now().mono_us)))
+    }
+
+    /// Handles one input and everything that follows from it at once.
+    pub(crate) fn input(&mut self, now: Now, input: Input) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.machine.handle(now, input, &mut effects);
+        let mut following = Vec::new();
+        while !effects.is_empty() {
+            for effect in effects.drain(..) {
+                if let Some(input) = self.perform(effect) {
+                    self.machine.handle(now, input, &mut following);
+                }
+            }
+            std::mem::swap(&mut effects, &mut following);
+        }
+        self.effects = effects;
+    }
+
+    /// Hands in steps that ended as tasks.
+    pub(crate) fn ended(&mut self, now: Now, done: Done) {
+        let Done { token, output, effects } = done;
+        self.input(now, Input::Done { token, output, effects });
+    }
+
+    fn perform(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Run(run) => {
+                self.metrics.steps.increment(1);
+                self.done += 1;
+                return Some(match self.executor.begin(&mut self.catalogue, run) {
+                    Begun::Running(token) => Input::Started(token),
+                    Begun::Done(Done { token, output, effects }) => {
+                        Input::Done { token, output, effects }
+                    }
+                });
+            }
+            Effect::Stop(token) => self.executor.stop(token),
+            Effect::Forget(hash) => self.catalogue.forget(&hash),
+            Effect::Handoff { to, step } => self.handoff(to, &step),
+            Effect::Commit(token, commit) => self.commit(token, commit),
+            Effect::Answer { reply, finished } => self.answer(reply, finished),
+            Effect::Finish { scheduler, finish } => self.finish(&scheduler, &finish),
+            Effect::Want { scheduler, chain } => self.want(&scheduler, Wanted { chain }),
+        }
+        None
+    }
+
+    fn handoff(&mut self, to: NodeId, step: &Step) {
+        self.metrics.handoffs.increment(1);
+        tracing::debug!(job = %step.assignment.job, step = step.index, %to, "handoff");
+        let number = self.machine.handoff_number();
+        let reply: Subject = format!("{}.handoff.{number}.{to}", self.inbox).into();
+        let subjects = &self.link.subjects;
+        let subject = self.steps.entry(to).or_insert_with_key(|to| subjects.step(to).into());
+        self.outbox.push(subject, Some(&reply), step);
+    }
+
+    fn commit(&mut self, token: Token, commit: Commit) {
+        self.metrics.commits.increment(1);
+        tracing::debug!(job = %commit.job, writes = commit.effects.writes.len(), "commit");
+        let store = self.store.clone();
+        self.commits.push(async move { (token, ask(store, commit).await) }.boxed());
+    }
+
+    fn answer(&mut self, reply: Reply, finished: Finished) {
+        match reply {
+            Reply::Batch(inbox) => self.outbox.push(&inbox.into(), None, &finished),
+            Reply::Text(subject) => self.texts.push((subject.into(), finished)),
+        }
+    }
+
+    fn finish(&mut self, scheduler: &NodeId, finish: &Finish) {
+        self.metrics.finishes.increment(1);
+        match &finish.end {
+            AttemptEnd::Decided { .. } => {}
+            AttemptEnd::Conflict { .. } => self.metrics.conflicts.increment(1),
+            other => {
+                self.metrics.failures.increment(1);
+                tracing::debug!(job = %finish.job, end = ?other, "finish");
+            }
+        }
+        if !self.finishes.contains_key(scheduler) {
+            let subject = self.link.subjects.finish(scheduler).into();
+            self.finishes.insert(scheduler.clone(), subject);
+        }
+        if let Some(subject) = self.finishes.get(scheduler) {
+            self.outbox.push(subject, None, finish);
+        }
+    }
+
+    fn want(&mut self, scheduler: &NodeId, wanted: Wanted) {
+        let (client, subject) = (self.link.client.clone(), self.link.subjects.chain_of(scheduler));
+        let reply = format!("{}.chain.{}", self.inbox, wanted.chain);
+        let body = codec::encode(&wanted);
+        tokio::spawn(async move { client.publish_with_reply(subject, reply, body.into()).await });
+    }
+
+    /// Sends what the turn produced.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        self.machine.turn_over();
+        for (reply, finished) in std::mem::take(&mut self.texts) {
+            self.answer_text(reply, finished).await;
+        }
+        if let Err(error) = self.outbox.flush(&self.link.client).await {
+            if self.link.client.connection_state() == async_nats::connection::State::Disconnected {
+                tracing::warn!(%error, "messages could not be sent; their jobs are run again");
+            } else {
+                tracing::error!(%error, "a message could not be sent; its jobs are run again");
+            }
+        }
+        // Subjects of nodes that left are not kept for ever.
+        if self.steps.len() + self.finishes.len() > 10_000 {
+            self.steps.clear();
+            self.finishes.clear();
+        }
+        Ok(())
+    }
+
+    async fn answer_text(&self, reply: Subject, finished: Finished) {
+        let headers = [
+            (edge::JOB, finished.job.to_string()),
+            (edge::VERSION, finished.version.to_string()),
+            (edge::WORKER, self.id.to_string()),
+        ];
+        match finished.result {
+            Answer::Result(body) => reply_text(&self.link.client, reply, &headers, body.0).await,
+            Answer::Fault(fault) => reply_fault(&self.link.client, reply, &fault, &headers).await,
+        }
+    }
+
+    /// The next answer of the store; never, if none is open.
+    pub(crate) async fn committed(
+        commits: &mut FuturesUnordered<BoxFuture<'static, (Token, Tell)>>,
+    ) -> (Token, Tell) {
+        match commits.next().await {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn ask(store: Store, commit: Commit) -> Tell {
+    let partitions = match store.partitions().await {
+        Ok(partitions) => partitions.max(1),
+        Err(error) => return Tell::Fault(error.into()),
+    };
+    let home = commit.job.home() % partitions;
+    match store.ask(home, Ask::Commit(commit)).await {
+        Ok(tell) => tell,
+        Err(fault) => Tell::Fault(fault),
+    }
+}
