@@ -9,11 +9,11 @@
 
 use super::Store;
 use super::payload;
-use super::write_buffer::{Own, WriteBuffer, check_value, sum};
+use super::write_buffer::{Own, WriteBuffer, check_value};
 use bytes::Bytes;
 use catena_protocol::chain::{Effect, Isolation};
 use catena_protocol::message::handoff::Effects;
-use catena_protocol::message::read::{At, Found, Scan};
+use catena_protocol::message::read::At;
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
 use catena_protocol::{Blob, Code, Fault, JobId, Key, Name, RequestId, Timestamp, limit};
 use serde::de::DeserializeOwned;
@@ -77,18 +77,8 @@ impl Context {
         let Opening { job, chain, step, effect, isolation, snapshot, trace, effects } = opening;
         let buffer = Mutex::new(Some(WriteBuffer::new(effects)));
         let ordinal = AtomicU32::new(0);
-        let shared = Shared {
-            job,
-            chain,
-            step,
-            effect,
-            isolation,
-            snapshot,
-            trace,
-            store,
-            buffer,
-            ordinal,
-        };
+        let shared =
+            Shared { job, chain, step, effect, isolation, snapshot, trace, store, buffer, ordinal };
         Self { shared: Arc::new(shared), settings: None }
     }
 
@@ -156,33 +146,6 @@ impl Context {
         };
         let own = self.buffer(|buffer| Ok(buffer.own(&key)))?;
         Ok(own.over(&key, stored)?.map(|value| value.0))
-    }
-
-    /// Up to `limit` (1 to 1000) records whose keys begin with `prefix`, in key order. The prefix
-    /// must contain a whole tag, as in `{user42}:orders/`, so that all keys live together.
-    ///
-    /// # Errors
-    /// See [`Context`]; 413 also if the values together are longer than 8 MiB.
-    pub async fn scan(
-        &self,
-        prefix: impl AsRef<str> + Send,
-        limit: u32,
-    ) -> Result<Vec<(Key, Bytes)>, Fault> {
-        self.scan_after(prefix, None, limit).await
-    }
-
-    /// As [`scan`](Self::scan), only with keys behind `after`: for the next page.
-    ///
-    /// # Errors
-    /// As [`scan`](Self::scan).
-    pub async fn scan_after(
-        &self,
-        prefix: impl AsRef<str> + Send,
-        after: Option<&Key>,
-        limit: u32,
-    ) -> Result<Vec<(Key, Bytes)>, Fault> {
-        let _ = (prefix, after, limit);
-        Err(Fault::new(Code::Internal, "not written yet"))
     }
 
     /// Replaces the value of `key`.
@@ -308,15 +271,15 @@ impl Context {
     }
 
     /// Only a serializable job must find at its commit that what it read still holds.
-    fn tracks_reads(&self) -> bool {
+    pub(super) fn tracks_reads(&self) -> bool {
         self.shared.isolation == Isolation::Serializable
     }
 
-    fn at(&self) -> At {
+    pub(super) fn at(&self) -> At {
         if self.at_once() { At::Latest } else { At::Snapshot(self.shared.snapshot) }
     }
 
-    fn may(&self, needed: Effect, verb: &str) -> Result<(), Fault> {
+    pub(super) fn may(&self, needed: Effect, verb: &str) -> Result<(), Fault> {
         let declared = self.shared.effect;
         if declared >= needed {
             return Ok(());
@@ -331,7 +294,7 @@ impl Context {
         )))
     }
 
-    fn buffer<T>(
+    pub(super) fn buffer<T>(
         &self,
         what: impl FnOnce(&mut WriteBuffer) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
@@ -344,12 +307,16 @@ impl Context {
         }
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<WriteBuffer>> {
         self.shared.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn to_key(text: &str) -> Result<Key, Fault> {
+pub(super) fn to_key(text: &str) -> Result<Key, Fault> {
     Key::new(text).map_err(|error| {
         let code = if text.len() > limit::KEY_BYTES { Code::TooLarge } else { Code::BadRequest };
         Fault::new(code, format!("{error}; nothing was changed"))

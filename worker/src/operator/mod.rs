@@ -21,6 +21,7 @@ mod key_index;
 mod native;
 mod payload;
 mod registry;
+mod scan;
 mod service;
 mod store;
 mod write_buffer;

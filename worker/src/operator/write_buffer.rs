@@ -187,7 +187,9 @@ fn room_to_write(bytes: usize) -> Result<usize, Fault> {
     if bytes <= WRITE_SET_BYTES {
         return Ok(bytes);
     }
-    Err(too_large(format!("a job writes at most {WRITE_SET_BYTES} bytes, keys and values together")))
+    Err(too_large(format!(
+        "a job writes at most {WRITE_SET_BYTES} bytes, keys and values together"
+    )))
 }
 
 fn too_large(message: String) -> Fault {

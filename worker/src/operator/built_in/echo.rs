@@ -10,6 +10,6 @@ pub(super) const BUILT_IN: BuiltIn = BuiltIn {
     help: "passes its input on as it is; no settings",
     configure: |settings| {
         NoSettings::check(settings)?;
-        Ok(Transform::of(|input| Ok(input.clone())))
+        Ok(Transform::of_any_length(|input| Ok(input.clone())))
     },
 };

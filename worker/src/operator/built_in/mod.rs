@@ -1,7 +1,25 @@
 //! The operators that come with every worker, one file each.
 
+mod append;
 mod echo;
+mod fail;
+mod get;
+mod increment;
+mod jq;
+mod key_choice;
+mod lowercase;
+mod put;
+mod sleep;
+mod split;
 mod transform;
+mod trim;
+mod update_if_value_is;
+mod uppercase;
+mod value_choice;
+mod word_count;
+
+#[cfg(test)]
+mod tests;
 
 use super::{Configured, Factory};
 use catena_protocol::chain::Effect;
@@ -13,13 +31,29 @@ use serde_json::Value;
 #[derive(Clone, Copy)]
 pub(super) struct BuiltIn {
     name: &'static str,
+    /// The strongest effect that any settings lead to.
     effect: Effect,
     /// What it does, then its settings with their defaults.
     help: &'static str,
     configure: fn(&Value) -> Result<Configured, Fault>,
 }
 
-const ALL: [BuiltIn; 1] = [echo::BUILT_IN];
+const ALL: [BuiltIn; 14] = [
+    append::BUILT_IN,
+    echo::BUILT_IN,
+    fail::BUILT_IN,
+    get::BUILT_IN,
+    increment::BUILT_IN,
+    jq::BUILT_IN,
+    lowercase::BUILT_IN,
+    put::BUILT_IN,
+    sleep::BUILT_IN,
+    split::BUILT_IN,
+    trim::BUILT_IN,
+    update_if_value_is::BUILT_IN,
+    uppercase::BUILT_IN,
+    word_count::BUILT_IN,
+];
 
 pub(super) fn all() -> impl Iterator<Item = BuiltIn> {
     ALL.into_iter()

@@ -9,19 +9,31 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Longer inputs get a task of their own.
+/// Longer inputs do not run on the worker's loop.
 const INLINE_BYTES: usize = 4 * 1024;
 
 /// A function of the input; runs inline where the input is short.
-pub(super) struct Transform<F>(F);
+pub(super) struct Transform<F> {
+    function: F,
+    inline_bytes: usize,
+}
 
 impl<F> Transform<F>
 where
     F: Fn(&Bytes) -> Output + Send + Sync + 'static,
 {
-    /// The pure operator that runs `function`, which must be quick: time linear in its input.
+    /// The pure operator that runs `function`, which takes time linear in its input.
     pub(super) fn of(function: F) -> Configured {
-        Configured { operator: Arc::new(Self(function)), effect: Effect::Pure }
+        Self { function, inline_bytes: INLINE_BYTES }.configured()
+    }
+
+    /// The pure operator that runs `function`, which takes no time worth mentioning.
+    pub(super) fn of_any_length(function: F) -> Configured {
+        Self { function, inline_bytes: usize::MAX }.configured()
+    }
+
+    fn configured(self) -> Configured {
+        Configured { operator: Arc::new(self), effect: Effect::Pure }
     }
 }
 
@@ -30,11 +42,11 @@ where
     F: Fn(&Bytes) -> Output + Send + Sync + 'static,
 {
     fn run(self: Arc<Self>, _: Context, input: Bytes) -> Running {
-        async move { (self.0)(&input) }.boxed()
+        async move { (self.function)(&input) }.boxed()
     }
 
     fn run_now(&self, input: &Bytes) -> Option<Output> {
-        (input.len() <= INLINE_BYTES).then(|| (self.0)(input))
+        (input.len() <= self.inline_bytes).then(|| (self.function)(input))
     }
 }
 
@@ -45,6 +57,6 @@ pub(super) struct NoSettings {}
 
 impl NoSettings {
     pub(super) fn check(settings: &Value) -> Result<(), Fault> {
-        payload::settings::<Self>(settings).map(|_| ())
+        payload::settings::<Self>(settings).map(|Self {}| ())
     }
 }
