@@ -1,0 +1,192 @@
+//! A disk in memory that can lose, tear, refuse and damage what it was given.
+//!
+//! Clones are the same disk. What was not synced when it crashes survives as far as the caller
+//! says, so that every length of a torn write can be tried.
+
+use super::{Disk, DiskFile};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A disk in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk {
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// A file on a [`MemoryDisk`].
+#[derive(Debug)]
+pub struct MemoryFile {
+    disk: MemoryDisk,
+    id: u64,
+}
+
+/// What is left of unsynced work after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survival {
+    /// Only what was synced.
+    Synced,
+    /// Names as they were, and of each file so many bytes more than were synced.
+    Torn(usize),
+    /// Everything: a process died, the machine did not.
+    All,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    next: u64,
+    files: BTreeMap<u64, Content>,
+    names: BTreeMap<String, u64>,
+    durable_names: BTreeMap<String, u64>,
+    room: Option<usize>,
+    syncs: u64,
+    failing_syncs: bool,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl MemoryDisk {
+    /// The machine loses power.
+    pub fn crash(&self, survival: Survival) {
+        let mut shared = self.lock();
+        if survival == Survival::Synced {
+            shared.names = shared.durable_names.clone();
+        }
+        for content in shared.files.values_mut() {
+            let synced = content.durable.len();
+            match survival {
+                Survival::Synced => content.now = content.durable.clone(),
+                Survival::Torn(more) if content.now.starts_with(&content.durable) => {
+                    content.now.truncate(synced + more);
+                }
+                Survival::Torn(_) | Survival::All => {}
+            }
+            content.durable = content.now.clone();
+        }
+        shared.durable_names = shared.names.clone();
+    }
+
+    /// From now on at most so many more bytes can be appended; then the disk is full.
+    pub fn leave_room(&self, bytes: usize) {
+        self.lock().room = Some(bytes);
+    }
+
+    /// From now on every sync fails (or works again).
+    pub fn fail_syncs(&self, failing: bool) {
+        self.lock().failing_syncs = failing;
+    }
+
+    /// How often a file was synced.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
+    /// The bytes of a file; none if there is no such file.
+    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let shared = self.lock();
+        let id = shared.names.get(name)?;
+        shared.files.get(id).map(|content| content.now.clone())
+    }
+
+    /// Puts other bytes into a file, durably: what a fault of the hardware may do.
+    pub fn damage(&self, name: &str, bytes: Vec<u8>) {
+        let mut shared = self.lock();
+        if let Some(id) = shared.names.get(name).copied() {
+            shared.files.insert(id, Content { now: bytes.clone(), durable: bytes });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no file `{name}`"))
+}
+
+impl Disk for MemoryDisk {
+    type File = MemoryFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.lock().names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<MemoryFile> {
+        let mut shared = self.lock();
+        if shared.names.contains_key(name) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`{name}` exists")));
+        }
+        let id = shared.next;
+        shared.next += 1;
+        shared.files.insert(id, Content::default());
+        shared.names.insert(name.to_owned(), id);
+        Ok(MemoryFile { disk: self.clone(), id })
+    }
+
+    fn open(&self, name: &str) -> io::Result<MemoryFile> {
+        let id = self.lock().names.get(name).copied().ok_or_else(|| missing(name))?;
+        Ok(MemoryFile { disk: self.clone(), id })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.lock().names.remove(name).map(|_| ()).ok_or_else(|| missing(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut shared = self.lock();
+        let id = shared.names.remove(from).ok_or_else(|| missing(from))?;
+        shared.names.insert(to.to_owned(), id);
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut shared = self.lock();
+        shared.durable_names = shared.names.clone();
+        Ok(())
+    }
+}
+
+impl MemoryFile {
+    fn with<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
+        change(self.disk.lock().files.entry(self.id).or_default())
+    }
+}
+
+impl DiskFile for MemoryFile {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.with(|content| content.now.clone()))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut shared = self.disk.lock();
+        let fits = shared.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        shared.room = shared.room.map(|room| room - fits);
+        shared.files.entry(self.id).or_default().now.extend_from_slice(&bytes[..fits]);
+        if fits == bytes.len() {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk"))
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut shared = self.disk.lock();
+        shared.syncs += 1;
+        if shared.failing_syncs {
+            return Err(io::Error::other("the sync failed"));
+        }
+        let content = shared.files.entry(self.id).or_default();
+        content.durable = content.now.clone();
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.with(|content| content.now.truncate(usize::try_from(length).unwrap_or(usize::MAX)));
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! Reads the whole log at start, and decides what a bad end means.
+
+use super::segment::{self, BadHeader};
+use super::{Identity, LogError, frame};
+use crate::disk::{Disk, DiskFile};
+use catena_protocol::message::replicate::LogRecord;
+
+/// What was found.
+pub(super) struct Recovered<F> {
+    /// Numbers of all full files, in order.
+    pub(super) sealed: Vec<u64>,
+    /// The file to go on with, its number and length.
+    pub(super) last: Option<(F, u64, u64)>,
+    /// Number for a new file, if there is none to go on with.
+    pub(super) next: u64,
+}
+
+/// Gives every batch of every file to `replay`, in order.
+pub(super) fn read_all<D: Disk>(
+    disk: &D,
+    identity: Identity,
+    mut replay: impl FnMut(Vec<LogRecord>) -> Result<(), String>,
+) -> Result<Recovered<D::File>, LogError> {
+    let numbers = numbers(disk)?;
+    let mut found =
+        Recovered { sealed: Vec::new(), last: None, next: numbers.last().map_or(1, |n| n + 1) };
+    for (position, number) in numbers.iter().copied().enumerate() {
+        let is_last = position + 1 == numbers.len();
+        match read_one(disk, identity, number, is_last, &mut replay)? {
+            Some(file) if is_last => found.last = Some(file),
+            Some(_) => found.sealed.push(number),
+            None => found.next = number,
+        }
+    }
+    Ok(found)
+}
+
+fn numbers<D: Disk>(disk: &D) -> Result<Vec<u64>, LogError> {
+    let names = disk.list().map_err(failed("list", "the folder"))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
+    numbers.sort_unstable();
+    let gap = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+    match gap {
+        None => Ok(numbers),
+        Some(pair) => Err(LogError::Damaged {
+            file: segment::name(pair[0] + 1),
+            offset: 0,
+            why: "the file is missing".to_owned(),
+        }),
+    }
+}
+
+fn read_one<D: Disk>(
+    disk: &D,
+    identity: Identity,
+    number: u64,
+    is_last: bool,
+    replay: &mut impl FnMut(Vec<LogRecord>) -> Result<(), String>,
+) -> Result<Option<(D::File, u64, u64)>, LogError> {
+    let name = segment::name(number);
+    let mut file = disk.open(&name).map_err(failed("open", &name))?;
+    let bytes = file.read().map_err(failed("read", &name))?;
+    let damaged = |offset, why: String| LogError::Damaged { file: name.clone(), offset, why };
+
+    match segment::check(&bytes, identity, number) {
+        Ok(()) => {}
+        Err(BadHeader::Foreign(why)) => return Err(LogError::Foreign { file: name, why }),
+        // A file is only written to after its header was synced: a crash came in between.
+        Err(BadHeader::Damaged(_)) if is_last && frame::search(&bytes, 0).is_none() => {
+            disk.remove(&name).map_err(failed("remove", &name))?;
+            disk.sync_names().map_err(failed("sync the folder of", &name))?;
+            return Ok(None);
+        }
+        Err(BadHeader::Damaged(why)) => return Err(damaged(0, why.to_owned())),
+    }
+
+    let mut at = segment::HEADER;
+    loop {
+        match frame::read(&bytes, at) {
+            frame::Found::End => break,
+            frame::Found::Batch { records, end } => {
+                replay(records).map_err(LogError::Refused)?;
+                at = end;
+            }
+            frame::Found::Bad(why) if !is_last => return Err(damaged(at, why)),
+            frame::Found::Bad(why) => {
+                if let Some(good) = frame::search(&bytes, at + 1) {
+                    return Err(damaged(at, format!("{why}, but a good one follows at {good}")));
+                }
+                file.truncate(at as u64).map_err(failed("cut", &name))?;
+                file.sync().map_err(failed("sync", &name))?;
+                break;
+            }
+        }
+    }
+    Ok(Some((file, number, at as u64)))
+}
+
+fn failed(doing: &'static str, file: &str) -> impl FnOnce(std::io::Error) -> LogError {
+    let file = file.to_owned();
+    move |source| LogError::Disk { doing, file, source }
+}

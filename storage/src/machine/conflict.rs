@@ -1,0 +1,93 @@
+//! Whether somebody else changed what a job rests upon since its snapshot.
+//!
+//! Serializable: nothing that it read or scanned may have a later version, nor anything that it
+//! replaces or deletes. Snapshot: only the latter. Additions collide with nothing: the order in
+//! which they happen does not show.
+//!
+//! Versions on their way to the disk count too. A conflict may be told at once, for it changes
+//! nothing.
+
+use super::Node;
+use crate::state::{State, StateError, StepOf, Trail};
+use catena_protocol::chain::Isolation;
+use catena_protocol::key::tag;
+use catena_protocol::message::commit::Commit;
+use catena_protocol::message::write::{Change, Mutation};
+use catena_protocol::{Key, Timestamp};
+
+/// Most changes since the snapshot that are looked through for a scanned prefix. When a partition
+/// saw more, the job conflicts: it gets through on a newer snapshot, or when it is faster.
+const CHANGES: usize = 65_536;
+
+impl<C> Node<C> {
+    /// The first change after the snapshot of a commit that it cannot live with.
+    pub(super) fn conflict<S: State>(
+        &self,
+        commit: &Commit,
+        state: &S,
+    ) -> Result<Option<(Key, Timestamp)>, StateError> {
+        let since = commit.snapshot;
+        let effects = &commit.effects;
+        let replaces = |mutation: &&Mutation| !matches!(mutation.change, Change::Add(_));
+        for mutation in effects.writes.iter().filter(replaces) {
+            if let Some(version) = self.changed(&mutation.key, since, state)? {
+                return Ok(Some((mutation.key.clone(), version)));
+            }
+        }
+        if commit.isolation != Isolation::Serializable {
+            return Ok(None);
+        }
+        for key in &effects.reads {
+            if let Some(version) = self.changed(key, since, state)? {
+                return Ok(Some((key.clone(), version)));
+            }
+        }
+        for prefix in &effects.scans {
+            if let Some(found) = self.changed_under(prefix, since, state)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn changed<S: State>(
+        &self,
+        key: &Key,
+        since: Timestamp,
+        state: &S,
+    ) -> Result<Option<Timestamp>, StateError> {
+        let partition = key.partition(self.settings.partitions);
+        let head = self.partitions[usize::from(partition)].head(key, state)?;
+        Ok(head.map(|stored| stored.version).filter(|version| *version > since))
+    }
+
+    fn changed_under<S: State>(
+        &self,
+        prefix: &Key,
+        since: Timestamp,
+        state: &S,
+    ) -> Result<Option<(Key, Timestamp)>, StateError> {
+        let prefix = prefix.as_str();
+        // Without a whole tag the prefix does not say where its keys live: everywhere.
+        let tagged = tag(prefix).len() < prefix.len();
+        let home = catena_protocol::partition(prefix, self.settings.partitions);
+        let of = if tagged { home..=home } else { 0..=self.settings.partitions - 1 };
+        for partition in of {
+            let pending = &self.partitions[usize::from(partition)].pending;
+            if let Some(found) = pending.changed_in(prefix, since) {
+                return Ok(Some(found));
+            }
+            let steps =
+                state.trail(Trail::Versions, partition, since.next(), Timestamp::MAX, CHANGES)?;
+            let too_many = steps.len() == CHANGES;
+            for step in steps {
+                if let StepOf::Key(key) = step.of
+                    && (too_many || key.as_str().starts_with(prefix))
+                {
+                    return Ok(Some((key, step.time)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

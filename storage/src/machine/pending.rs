@@ -1,0 +1,246 @@
+//! The end of a partition's log: records that were appended but are not in the state yet.
+//!
+//! ```text
+//!   applied        committed              last
+//!      |   durable,    |   on their way     |
+//!      |   told        |   to the disk      |
+//! ```
+//!
+//! Reads look here first, and see only what is committed; writes build upon everything.
+
+use crate::state::{Changes, Content, Remembered, Row, Stored};
+use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::write::Written;
+use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+/// What one log record does.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) index: u64,
+    pub(super) frame: u64,
+    pub(super) version: Timestamp,
+    pub(super) epoch: u64,
+    pub(super) bytes: usize,
+    pub(super) rows: Vec<(Key, Content)>,
+    pub(super) request: Option<(RequestId, Written)>,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) ceiling: Option<Timestamp>,
+}
+
+/// Where a record stands in the log.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    index: u64,
+    frame: u64,
+}
+
+#[derive(Debug)]
+struct Version {
+    place: Place,
+    stored: Stored,
+}
+
+/// Something that is known, or is about to be.
+#[derive(Debug)]
+pub(super) enum Known<T> {
+    /// It is committed.
+    Committed(T),
+    /// It will be when this frame is durable.
+    Soon(u64),
+}
+
+/// The end of a partition's log.
+#[derive(Debug)]
+pub(super) struct Pending {
+    committed: u64,
+    drafts: VecDeque<Draft>,
+    keys: BTreeMap<Key, Vec<Version>>,
+    requests: BTreeMap<RequestId, (Place, Written)>,
+    jobs: BTreeMap<JobId, (Place, Outcome)>,
+}
+
+impl Pending {
+    pub(super) const fn new(applied: u64) -> Self {
+        Self {
+            committed: applied,
+            drafts: VecDeque::new(),
+            keys: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn committed_index(&self) -> u64 {
+        self.committed
+    }
+
+    /// Adds the record that follows.
+    pub(super) fn push(&mut self, draft: Draft) {
+        let place = Place { index: draft.index, frame: draft.frame };
+        for (key, content) in &draft.rows {
+            let stored = Stored { version: draft.version, content: content.clone() };
+            let version = Version { place, stored };
+            match self.keys.get_mut(key) {
+                Some(versions) => versions.push(version),
+                None => drop(self.keys.insert(key.clone(), vec![version])),
+            }
+        }
+        if let Some((request, written)) = &draft.request {
+            self.requests.insert(*request, (place, written.clone()));
+        }
+        if let Some(outcome) = &draft.outcome {
+            self.jobs.insert(outcome.job, (place, outcome.clone()));
+        }
+        self.drafts.push_back(draft);
+    }
+
+    /// Everything up to `index` is committed: adds to `changes` what that means for the state.
+    pub(super) fn commit(&mut self, partition: u16, index: u64, changes: &mut Changes) {
+        let first = self.drafts.front().map_or(index + 1, |draft| draft.index);
+        let done = usize::try_from((self.committed + 1).saturating_sub(first)).unwrap_or(0);
+        for draft in self.drafts.iter().skip(done).take_while(|draft| draft.index <= index) {
+            let version = draft.version;
+            changes.rows.extend(draft.rows.iter().map(|(key, content)| Row {
+                partition,
+                key: key.clone(),
+                stored: Stored { version, content: content.clone() },
+            }));
+            changes.requests.extend(draft.request.iter().map(|(request, written)| Remembered {
+                partition,
+                request: *request,
+                time: version,
+                written: written.clone(),
+            }));
+            changes
+                .outcomes
+                .extend(draft.outcome.iter().map(|outcome| (partition, outcome.clone())));
+        }
+        self.committed = self.committed.max(index);
+    }
+
+    /// The records behind `after` up to `index`.
+    pub(super) fn between(&self, after: u64, index: u64) -> impl Iterator<Item = &Draft> {
+        let first = self.drafts.front().map_or(0, |draft| draft.index);
+        let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(0);
+        self.drafts.iter().skip(skip).take_while(move |draft| draft.index <= index)
+    }
+
+    /// The state contains everything up to `index`. Returns how many bytes that frees.
+    pub(super) fn applied(&mut self, index: u64) -> usize {
+        let mut freed = 0;
+        while self.drafts.front().is_some_and(|draft| draft.index <= index) {
+            let Some(draft) = self.drafts.pop_front() else { break };
+            freed += draft.bytes;
+            for (key, _) in &draft.rows {
+                self.forget_version(key, draft.index);
+            }
+            if let Some((request, _)) = &draft.request {
+                self.requests.remove(request);
+            }
+            if let Some(outcome) = &draft.outcome {
+                self.jobs.remove(&outcome.job);
+            }
+        }
+        freed
+    }
+
+    fn forget_version(&mut self, key: &Key, index: u64) {
+        if let Some(versions) = self.keys.get_mut(key) {
+            versions.retain(|version| version.place.index != index);
+            if versions.is_empty() {
+                self.keys.remove(key);
+            }
+        }
+    }
+
+    pub(super) fn head(&self, key: &Key) -> Option<Stored> {
+        self.keys.get(key)?.last().map(|version| version.stored.clone())
+    }
+
+    /// The frame with which the newest version of a record becomes durable, if it is not yet.
+    pub(super) fn head_frame(&self, key: &Key) -> Option<u64> {
+        let last = self.keys.get(key)?.last()?;
+        (last.place.index > self.committed).then_some(last.place.frame)
+    }
+
+    pub(super) fn committed(&self, key: &Key, at: Timestamp) -> Option<Stored> {
+        let versions = self.keys.get(key)?;
+        versions.iter().rev().find(|version| self.visible(version, at)).map(|v| v.stored.clone())
+    }
+
+    fn visible(&self, version: &Version, at: Timestamp) -> bool {
+        version.place.index <= self.committed && version.stored.version <= at
+    }
+
+    /// The frame after which no version of `key` at or before `at` is on its way any more.
+    pub(super) fn undecided(&self, key: &Key, at: Timestamp) -> Option<u64> {
+        let on_its_way = |version: &&Version| {
+            version.place.index > self.committed && version.stored.version <= at
+        };
+        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.place.frame)
+    }
+
+    /// The frame after which nothing at or before `at` is on its way any more.
+    pub(super) fn undecided_any(&self, at: Timestamp) -> Option<u64> {
+        let on_its_way = |draft: &&Draft| draft.version <= at && !draft.rows.is_empty();
+        self.between(self.committed, u64::MAX).filter(on_its_way).last().map(|draft| draft.frame)
+    }
+
+    /// The committed versions at or before `at` of all keys with a prefix, behind `after`.
+    pub(super) fn committed_in<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a Key>,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (&'a Key, Stored)> {
+        self.in_prefix(prefix, after).filter_map(move |(key, versions)| {
+            let version = versions.iter().rev().find(|version| self.visible(version, at))?;
+            Some((key, version.stored.clone()))
+        })
+    }
+
+    /// A key with a prefix that has a version after `since`, durable or not.
+    pub(super) fn changed_in(&self, prefix: &str, since: Timestamp) -> Option<(Key, Timestamp)> {
+        self.in_prefix(prefix, None).find_map(|(key, versions)| {
+            let newest = versions.last()?.stored.version;
+            (newest > since).then(|| (key.clone(), newest))
+        })
+    }
+
+    fn in_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a Key>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Vec<Version>)> {
+        let first = Key::new(prefix).ok();
+        let start = match (after, first) {
+            (Some(after), Some(first)) if *after < first => Bound::Included(first),
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Some(first)) => Bound::Included(first),
+            (None, None) => Bound::Unbounded,
+        };
+        self.keys
+            .range((start, Bound::Unbounded))
+            .take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    }
+
+    pub(super) fn written(&self, request: &RequestId) -> Option<Known<Written>> {
+        let (place, written) = self.requests.get(request)?;
+        Some(self.known(*place, written))
+    }
+
+    pub(super) fn outcome(&self, job: &JobId) -> Option<Known<Outcome>> {
+        let (place, outcome) = self.jobs.get(job)?;
+        Some(self.known(*place, outcome))
+    }
+
+    fn known<T: Clone>(&self, place: Place, thing: &T) -> Known<T> {
+        if place.index <= self.committed {
+            Known::Committed(thing.clone())
+        } else {
+            Known::Soon(place.frame)
+        }
+    }
+}

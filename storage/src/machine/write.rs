@@ -1,0 +1,157 @@
+//! **write**: one change of one record, if a condition holds.
+//!
+//! What a conditional write finds may still be on its way to the disk. So its answer, also that
+//! the condition did not hold, is a record of the log: it is told when everything that it rests
+//! upon is durable, and told again when the same request comes again.
+
+use super::Node;
+use super::effect::Verdict;
+use super::pending::Known;
+use crate::state::{Content, State, StateError, Stored};
+use catena_protocol::clock::Now;
+use catena_protocol::limit::VALUE_BYTES;
+use catena_protocol::message::replicate::Decision;
+use catena_protocol::message::store::{Ask, Tell};
+use catena_protocol::message::write::{Change, Condition, Write, Written};
+use catena_protocol::{Blob, Code, Fault, Key, Timestamp};
+
+impl<C> Node<C> {
+    pub(super) fn write<S: State>(
+        &mut self,
+        now: Now,
+        partition: u16,
+        write: Write,
+        state: &S,
+    ) -> Result<Verdict, StateError> {
+        let at = &self.partitions[usize::from(partition)];
+        let known = match at.pending.written(&write.request) {
+            Some(Known::Soon(frame)) => return Ok(self.wait(frame, Ask::Write(write))),
+            Some(Known::Committed(written)) => Some(written),
+            None => state.written(partition, &write.request)?,
+        };
+        if let Some(written) = known {
+            let written = self.complete(partition, &write.mutation.key, written, state)?;
+            return Ok(Verdict::Tell(Tell::Written(written)));
+        }
+        if let Err(tell) = too_large(&write).and_then(|()| self.admit_write(now)) {
+            return Ok(Verdict::Tell(tell));
+        }
+        self.decide(now, partition, write, state)
+    }
+
+    fn decide<S: State>(
+        &mut self,
+        now: Now,
+        partition: u16,
+        write: Write,
+        state: &S,
+    ) -> Result<Verdict, StateError> {
+        let Write { request, mutation, condition } = write;
+        let at = &self.partitions[usize::from(partition)];
+        let blind = condition == Condition::Always && !matches!(mutation.change, Change::Add(_));
+        let head = if blind { None } else { at.head(&mutation.key, state)? };
+        if !holds(&condition, head.as_ref()) {
+            let version = head.as_ref().map_or(Timestamp::ZERO, |stored| stored.version);
+            let value = head.and_then(|stored| stored.content.value());
+            let kept = Written::Differs { version, value: None };
+            let told = Written::Differs { version, value };
+            let decision = Decision::Write { request, mutation: None, written: kept };
+            return Ok(self.record(now, partition, decision, Vec::new(), |_| told));
+        }
+        let content = match Content::after(&mutation.change, head.as_ref().map(|h| &h.content)) {
+            Ok(content) => content,
+            Err(reason) => {
+                let fault = not_an_integer(&mutation.key, reason);
+                let frame = at.pending.head_frame(&mutation.key);
+                return Ok(refuse(frame, fault));
+            }
+        };
+        let value = match content {
+            Content::Added { sum, .. } => Some(sum),
+            Content::Value(_) | Content::Deleted => None,
+        };
+        let rows = vec![(mutation.key.clone(), content)];
+        let written = Written::Done { version: Timestamp::ZERO, value };
+        let decision = Decision::Write { request, mutation: Some(mutation), written };
+        Ok(self.record(now, partition, decision, rows, |version| Written::Done { version, value }))
+    }
+
+    /// Appends the decision; `told` makes the answer from its version.
+    fn record(
+        &mut self,
+        now: Now,
+        partition: u16,
+        mut decision: Decision,
+        rows: Vec<(Key, Content)>,
+        told: impl FnOnce(Timestamp) -> Written,
+    ) -> Verdict {
+        let version = self.clock.tick(now.wall_us);
+        if let Decision::Write { written: Written::Done { version: of, .. }, .. } = &mut decision {
+            *of = version;
+        }
+        self.raise_ceiling(now, partition, version);
+        let frame = self.append(partition, version, decision, rows);
+        Verdict::Once { frame, version, tell: Tell::Written(told(version)) }
+    }
+
+    /// Puts back into a remembered answer what was found instead of the expected, if it is kept.
+    fn complete<S: State>(
+        &self,
+        partition: u16,
+        key: &Key,
+        written: Written,
+        state: &S,
+    ) -> Result<Written, StateError> {
+        let Written::Differs { version, value: None } = written else { return Ok(written) };
+        let found = self.partitions[usize::from(partition)].committed(key, version, state)?;
+        let value = found
+            .filter(|stored| stored.version == version)
+            .and_then(|stored| stored.content.value());
+        Ok(Written::Differs { version, value })
+    }
+}
+
+/// Refuses; not before what the refusal rests upon is durable.
+fn refuse(frame: Option<u64>, fault: Fault) -> Verdict {
+    let tell = Tell::Fault(fault);
+    match frame {
+        Some(frame) => Verdict::Once { frame, version: Timestamp::ZERO, tell },
+        None => Verdict::Tell(tell),
+    }
+}
+
+fn holds(condition: &Condition, head: Option<&Stored>) -> bool {
+    match condition {
+        Condition::Always => true,
+        Condition::ValueIs(expected) => {
+            let found = head.and_then(|stored| stored.content.value());
+            found.as_ref().map(Blob::as_ref) == expected.as_ref().map(Blob::as_ref)
+        }
+        Condition::VersionIs(expected) => match head {
+            None => *expected == Timestamp::ZERO,
+            Some(stored) if stored.version == *expected => true,
+            Some(stored) => stored.content.is_deleted() && *expected == Timestamp::ZERO,
+        },
+    }
+}
+
+fn too_large(write: &Write) -> Result<(), Tell> {
+    match &write.mutation.change {
+        Change::Put(value) if value.len() > VALUE_BYTES => {
+            Err(Tell::Fault(value_too_large(&write.mutation.key, value.len())))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn value_too_large(key: &Key, bytes: usize) -> Fault {
+    let message = format!(
+        "the value for `{key}` has {bytes} bytes; at most {VALUE_BYTES} are allowed; nothing was changed"
+    );
+    Fault::new(Code::TooLarge, message)
+}
+
+pub(super) fn not_an_integer(key: &Key, reason: impl std::fmt::Display) -> Fault {
+    let message = format!("cannot add to `{key}`: {reason}; nothing was changed");
+    Fault::new(Code::OperatorFailed, message)
+}

@@ -1,0 +1,264 @@
+//! The state in fjall, a log-structured merge tree on disk.
+//!
+//! Its journal is not synced for each batch: that is what our own log is for.
+
+use super::{
+    Changes, Content, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored,
+    Superseded, Trail, Visit, layout,
+};
+use catena_protocol::codec::{decode, encode};
+use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::write::Written;
+use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use fjall::{
+    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
+};
+use std::ops::Bound;
+use std::path::Path;
+
+/// The state on disk. Clones are the same state.
+#[derive(Clone)]
+pub struct FjallState {
+    database: Database,
+    data: Keyspace,
+    requests: Keyspace,
+    outcomes: Keyspace,
+    trail: Keyspace,
+    meta: Keyspace,
+}
+
+/// After so many versions of one key that are passed over, searching anew is cheaper.
+const STEPS_BEFORE_SEARCH: usize = 8;
+
+impl FjallState {
+    /// Opens the state in a folder, or begins one.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn open(folder: &Path) -> Result<Self, StateError> {
+        let failed = failed("opened");
+        let database = Database::builder(folder)
+            .worker_threads(1)
+            .cache_size(64 * 1024 * 1024)
+            .open()
+            .map_err(failed)?;
+        let keyspace =
+            |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
+        Ok(Self {
+            data: keyspace("data")?,
+            requests: keyspace("requests")?,
+            outcomes: keyspace("outcomes")?,
+            trail: keyspace("trail")?,
+            meta: keyspace("meta")?,
+            database,
+        })
+    }
+
+    /// Roughly how many versions of records there are; off while many are being replaced.
+    pub fn approximate_versions(&self) -> u64 {
+        self.data.approximate_len() as u64
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn bytes(&self) -> Result<u64, StateError> {
+        self.database.disk_space().map_err(failed("measured"))
+    }
+
+    fn add(&self, batch: &mut OwnedWriteBatch, changes: &Changes) {
+        for row in &changes.rows {
+            let version = row.stored.version;
+            let at = layout::row(row.partition, &row.key, version);
+            batch.insert(&self.data, at, row.stored.content.to_bytes());
+            let step = Step { time: version, of: StepOf::Key(row.key.clone()) };
+            self.add_step(batch, Trail::Versions, row.partition, &step);
+        }
+        for known in &changes.requests {
+            let at = layout::id(known.partition, &known.request.0);
+            batch.insert(&self.requests, at, encode(&known.written));
+            let step = Step { time: known.time, of: StepOf::Request(known.request) };
+            self.add_step(batch, Trail::Requests, known.partition, &step);
+        }
+        for (partition, outcome) in &changes.outcomes {
+            batch.insert(&self.outcomes, layout::id(*partition, &outcome.job.0), encode(outcome));
+            let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
+            self.add_step(batch, Trail::Outcomes, *partition, &step);
+        }
+        for (partition, mark) in &changes.marks {
+            batch.insert(&self.meta, layout::mark(*partition), encode(mark));
+        }
+        if let Some(horizon) = changes.horizon {
+            batch.insert(&self.meta, layout::HORIZON, horizon.0.to_be_bytes());
+        }
+    }
+
+    fn add_step(&self, batch: &mut OwnedWriteBatch, trail: Trail, partition: u16, step: &Step) {
+        batch.insert(&self.trail, layout::step(trail, partition, step), []);
+    }
+
+    fn forget(&self, batch: &mut OwnedWriteBatch, forget: &super::Forget) {
+        for (partition, key, version) in &forget.versions {
+            batch.remove(&self.data, layout::row(*partition, key, *version));
+        }
+        for (partition, request) in &forget.requests {
+            batch.remove(&self.requests, layout::id(*partition, &request.0));
+        }
+        for (partition, job) in &forget.outcomes {
+            batch.remove(&self.outcomes, layout::id(*partition, &job.0));
+        }
+        for (trail, partition, step) in &forget.steps {
+            batch.remove(&self.trail, layout::step(*trail, *partition, step));
+        }
+    }
+
+    /// The rows of one key at or before `at`, newest first.
+    fn rows(
+        &self,
+        partition: u16,
+        key: &Key,
+        at: Timestamp,
+    ) -> impl Iterator<Item = Result<Stored, StateError>> {
+        let range = layout::row(partition, key, at)..layout::row_end(partition, key);
+        self.data.range(range).map(|guard| parse(guard).map(|(_, stored)| stored))
+    }
+}
+
+fn failed(doing: &'static str) -> impl Fn(fjall::Error) -> StateError + Copy {
+    move |error| StateError { doing, reason: error.to_string() }
+}
+
+fn garbled(what: &str) -> StateError {
+    StateError { doing: "read", reason: format!("{what} has an unknown form") }
+}
+
+fn parse(guard: Guard) -> Result<(Slice, Stored), StateError> {
+    let (key, value) = guard.into_inner().map_err(failed("read"))?;
+    let version = layout::row_version(&key).ok_or_else(|| garbled("a record's key"))?;
+    let content = Content::from_bytes(&value.into()).ok_or_else(|| garbled("a record"))?;
+    Ok((key, Stored { version, content }))
+}
+
+impl State for FjallState {
+    fn newest(
+        &self,
+        partition: u16,
+        key: &Key,
+        at: Timestamp,
+    ) -> Result<Option<Stored>, StateError> {
+        self.rows(partition, key, at).next().transpose()
+    }
+
+    fn scan(
+        &self,
+        partition: u16,
+        range: KeyRange<'_>,
+        at: Timestamp,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StateError> {
+        let prefix = layout::prefix(partition, range.prefix);
+        let end = layout::behind(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
+        let mut start = match range.after {
+            Some(after) => layout::row_end(partition, after).max(prefix),
+            None => prefix,
+        };
+        'search: loop {
+            let mut rows = self.data.range((Bound::Included(start), end.clone())).map(parse);
+            let Some(mut row) = rows.next().transpose()? else { return Ok(()) };
+            loop {
+                let (key, _) =
+                    layout::parse_row(&row.0).ok_or_else(|| garbled("a record's key"))?;
+                start = layout::row_end(partition, &key);
+                let found = match row.1 {
+                    stored if stored.version <= at => Some(stored),
+                    _ => self.newest(partition, &key, at)?,
+                };
+                if visit(key, found).is_break() {
+                    return Ok(());
+                }
+                let next = rows
+                    .by_ref()
+                    .take(STEPS_BEFORE_SEARCH)
+                    .find(|row| row.as_ref().map_or(true, |(bytes, _)| **bytes >= *start));
+                match next {
+                    Some(next) => row = next?,
+                    None => continue 'search,
+                }
+            }
+        }
+    }
+
+    fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError> {
+        let bytes = self.requests.get(layout::id(partition, &request.0)).map_err(failed("read"))?;
+        bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("a remembered answer"))).transpose()
+    }
+
+    fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError> {
+        let bytes = self.outcomes.get(layout::id(partition, &job.0)).map_err(failed("read"))?;
+        bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("an outcome"))).transpose()
+    }
+
+    fn trail(
+        &self,
+        trail: Trail,
+        partition: u16,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Step>, StateError> {
+        if from > to {
+            return Ok(Vec::new());
+        }
+        let start = layout::trail_at(trail, partition, from);
+        let last = layout::trail_at(trail, partition, to);
+        let end = layout::behind(&last).map_or(Bound::Unbounded, Bound::Excluded);
+        let mut steps = Vec::new();
+        for guard in self.trail.range((Bound::Included(start), end)).take(limit) {
+            let bytes = guard.key().map_err(failed("read"))?;
+            steps.push(layout::parse_step(trail, &bytes).ok_or_else(|| garbled("a trail"))?);
+        }
+        Ok(steps)
+    }
+
+    fn superseded(
+        &self,
+        partition: u16,
+        key: &Key,
+        horizon: Timestamp,
+        limit: usize,
+    ) -> Result<Superseded, StateError> {
+        let rows: Vec<Stored> =
+            self.rows(partition, key, horizon).take(limit + 2).collect::<Result<_, _>>()?;
+        Ok(Superseded::of(rows.into_iter(), limit))
+    }
+
+    fn mark(&self, partition: u16) -> Result<Mark, StateError> {
+        let bytes = self.meta.get(layout::mark(partition)).map_err(failed("read"))?;
+        let mark = bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("a mark"))).transpose()?;
+        Ok(mark.unwrap_or_default())
+    }
+
+    fn horizon(&self) -> Result<Timestamp, StateError> {
+        let Some(bytes) = self.meta.get(layout::HORIZON).map_err(failed("read"))? else {
+            return Ok(Timestamp::ZERO);
+        };
+        let bytes: [u8; 8] = (&*bytes).try_into().map_err(|_| garbled("the horizon"))?;
+        Ok(Timestamp(u64::from_be_bytes(bytes)))
+    }
+}
+
+impl StateWriter for FjallState {
+    fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError> {
+        let mut batch = self.database.batch();
+        for changes in changes {
+            self.add(&mut batch, changes);
+            self.forget(&mut batch, &changes.forget);
+        }
+        batch.commit().map_err(failed("changed"))
+    }
+
+    fn persist(&mut self) -> Result<(), StateError> {
+        self.database.persist(PersistMode::SyncAll).map_err(failed("synced"))
+    }
+}

@@ -1,0 +1,212 @@
+//! The state in memory: for tests and simulation, and as the plain reference of the real one.
+
+use super::{
+    Changes, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored, Superseded,
+    Trail, Visit,
+};
+use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::write::Written;
+use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Versions = BTreeMap<Reverse<Timestamp>, super::Content>;
+
+/// A state that is gone with the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryState {
+    data: BTreeMap<(u16, Key), Versions>,
+    requests: BTreeMap<(u16, RequestId), Written>,
+    outcomes: BTreeMap<(u16, JobId), Outcome>,
+    trail: BTreeMap<(Trail, u16, Timestamp), BTreeSet<StepOf>>,
+    marks: BTreeMap<u16, Mark>,
+    horizon: Timestamp,
+}
+
+impl MemoryState {
+    /// How many versions of records it holds.
+    pub fn versions(&self) -> usize {
+        self.data.values().map(BTreeMap::len).sum()
+    }
+
+    /// How many answers it remembers.
+    pub fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// How many outcomes it holds.
+    pub fn outcomes(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    fn apply_one(&mut self, changes: &Changes) {
+        for row in &changes.rows {
+            let versions = self.data.entry((row.partition, row.key.clone())).or_default();
+            versions.insert(Reverse(row.stored.version), row.stored.content.clone());
+            let step = Step { time: row.stored.version, of: StepOf::Key(row.key.clone()) };
+            self.step(Trail::Versions, row.partition, step);
+        }
+        for known in &changes.requests {
+            self.requests.insert((known.partition, known.request), known.written.clone());
+            let step = Step { time: known.time, of: StepOf::Request(known.request) };
+            self.step(Trail::Requests, known.partition, step);
+        }
+        for (partition, outcome) in &changes.outcomes {
+            self.outcomes.insert((*partition, outcome.job), outcome.clone());
+            let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
+            self.step(Trail::Outcomes, *partition, step);
+        }
+        self.marks.extend(changes.marks.iter().copied());
+        self.horizon = self.horizon.max(changes.horizon.unwrap_or_default());
+        self.forget(&changes.forget);
+    }
+
+    fn step(&mut self, trail: Trail, partition: u16, step: Step) {
+        self.trail.entry((trail, partition, step.time)).or_default().insert(step.of);
+    }
+
+    fn forget(&mut self, forget: &super::Forget) {
+        for (partition, key, version) in &forget.versions {
+            let place = (*partition, key.clone());
+            if let Some(versions) = self.data.get_mut(&place) {
+                versions.remove(&Reverse(*version));
+                if versions.is_empty() {
+                    self.data.remove(&place);
+                }
+            }
+        }
+        for place in &forget.requests {
+            self.requests.remove(place);
+        }
+        for place in &forget.outcomes {
+            self.outcomes.remove(place);
+        }
+        for (trail, partition, step) in &forget.steps {
+            let place = (*trail, *partition, step.time);
+            if let Some(steps) = self.trail.get_mut(&place) {
+                steps.remove(&step.of);
+                if steps.is_empty() {
+                    self.trail.remove(&place);
+                }
+            }
+        }
+    }
+}
+
+fn newest(versions: &Versions, at: Timestamp) -> Option<Stored> {
+    let (version, content) = versions.range(Reverse(at)..).next()?;
+    Some(Stored { version: version.0, content: content.clone() })
+}
+
+impl State for MemoryState {
+    fn newest(
+        &self,
+        partition: u16,
+        key: &Key,
+        at: Timestamp,
+    ) -> Result<Option<Stored>, StateError> {
+        let versions = self.data.get(&(partition, key.clone()));
+        Ok(versions.and_then(|versions| newest(versions, at)))
+    }
+
+    fn scan(
+        &self,
+        partition: u16,
+        range: KeyRange<'_>,
+        at: Timestamp,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StateError> {
+        let keys = self.data.iter().filter(|((of, key), _)| {
+            *of == partition
+                && key.as_str().starts_with(range.prefix)
+                && range.after.is_none_or(|after| key > after)
+        });
+        for ((_, key), versions) in keys {
+            if visit(key.clone(), newest(versions, at)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError> {
+        Ok(self.requests.get(&(partition, *request)).cloned())
+    }
+
+    fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError> {
+        Ok(self.outcomes.get(&(partition, *job)).cloned())
+    }
+
+    fn trail(
+        &self,
+        trail: Trail,
+        partition: u16,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Step>, StateError> {
+        if from > to {
+            return Ok(Vec::new());
+        }
+        let entries = self.trail.range((trail, partition, from)..=(trail, partition, to));
+        let steps = entries.flat_map(|((_, _, time), steps)| {
+            steps.iter().map(|of| Step { time: *time, of: of.clone() })
+        });
+        Ok(steps.take(limit).collect())
+    }
+
+    fn superseded(
+        &self,
+        partition: u16,
+        key: &Key,
+        horizon: Timestamp,
+        limit: usize,
+    ) -> Result<Superseded, StateError> {
+        let Some(versions) = self.data.get(&(partition, key.clone())) else {
+            return Ok(Superseded { versions: Vec::new(), all: true });
+        };
+        let rows = versions
+            .range(Reverse(horizon)..)
+            .map(|(version, content)| Stored { version: version.0, content: content.clone() });
+        Ok(Superseded::of(rows, limit))
+    }
+
+    fn mark(&self, partition: u16) -> Result<Mark, StateError> {
+        Ok(self.marks.get(&partition).copied().unwrap_or_default())
+    }
+
+    fn horizon(&self) -> Result<Timestamp, StateError> {
+        Ok(self.horizon)
+    }
+}
+
+impl StateWriter for MemoryState {
+    fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError> {
+        changes.iter().for_each(|changes| self.apply_one(changes));
+        Ok(())
+    }
+
+    fn persist(&mut self) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+impl Superseded {
+    /// From the versions at or before the horizon, newest first.
+    pub(super) fn of(rows: impl Iterator<Item = Stored>, limit: usize) -> Self {
+        let mut versions = Vec::new();
+        let mut tombstone = None;
+        for (position, stored) in rows.enumerate() {
+            if position == 0 {
+                tombstone = stored.content.is_deleted().then_some(stored.version);
+            } else if versions.len() == limit {
+                return Self { versions, all: false };
+            } else {
+                versions.push(stored.version);
+            }
+        }
+        // Only when nothing older stays may the record of its end go: else it would come back.
+        versions.splice(0..0, tombstone);
+        Self { versions, all: true }
+    }
+}

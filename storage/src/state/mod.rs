@@ -1,0 +1,252 @@
+//! The state of a node: what the committed records of its partitions add up to.
+//!
+//! Promise: [`StateWriter::apply`] is all or nothing, together with the position in the log that
+//! it stands for. It need not be durable at once: the log is replayed from that position.
+//!
+//! A reader on another thread may see part of a batch that is being applied; the machine knows
+//! what is on its way and looks there first, so it never notices. It deliberately does not know
+//! clocks, requests or the log.
+
+mod content;
+#[cfg(feature = "service")]
+mod encoding;
+#[cfg(feature = "service")]
+mod fjall;
+#[cfg(feature = "service")]
+mod layout;
+mod memory;
+
+pub use content::{Content, NotAnInteger, Stored};
+#[cfg(feature = "service")]
+pub use fjall::FjallState;
+pub use memory::MemoryState;
+
+use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::write::Written;
+use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use minicbor::{Decode, Encode};
+use std::ops::ControlFlow;
+
+/// The engine failed. The process must not go on with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the state cannot be {doing}: {reason}")]
+pub struct StateError {
+    /// What was tried.
+    pub doing: &'static str,
+    /// What the engine said.
+    pub reason: String,
+}
+
+/// How far a partition has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Mark {
+    /// Index of the last log record that the state contains.
+    #[n(0)]
+    pub applied: u64,
+    /// Its epoch.
+    #[n(1)]
+    pub epoch: u64,
+    /// Highest ceiling in the log up to there.
+    #[n(2)]
+    pub ceiling: Timestamp,
+    /// Highest version in the log up to there.
+    #[n(3)]
+    pub newest: Timestamp,
+}
+
+/// Which trail of the past is followed by the retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trail {
+    /// Versions of records, by the time at which they were written.
+    Versions,
+    /// Remembered requests, by the time at which they were answered.
+    Requests,
+    /// Outcomes, by the time at which they expire.
+    Outcomes,
+}
+
+/// One entry of a [`Trail`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub of: StepOf,
+}
+
+/// What an entry of a [`Trail`] is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StepOf {
+    /// A record.
+    Key(Key),
+    /// A direct write.
+    Request(RequestId),
+    /// A job.
+    Job(JobId),
+}
+
+/// A new version of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it lives.
+    pub partition: u16,
+    /// Which record.
+    pub key: Key,
+    /// The version.
+    pub stored: Stored,
+}
+
+/// A direct write whose answer is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Where it was.
+    pub partition: u16,
+    /// Which.
+    pub request: RequestId,
+    /// When it was answered.
+    pub time: Timestamp,
+    /// The answer; what was found in place of the expected is left out.
+    pub written: Written,
+}
+
+/// Versions of one record that no reader can ask for any more, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Superseded {
+    /// The versions.
+    pub versions: Vec<Timestamp>,
+    /// Whether these are all.
+    pub all: bool,
+}
+
+/// What is taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forget {
+    /// Versions of records; of one record the oldest first.
+    pub versions: Vec<(u16, Key, Timestamp)>,
+    /// Remembered requests.
+    pub requests: Vec<(u16, RequestId)>,
+    /// Outcomes.
+    pub outcomes: Vec<(u16, JobId)>,
+    /// Entries of the trails.
+    pub steps: Vec<(Trail, u16, Step)>,
+}
+
+/// One atomic change of the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New versions of records.
+    pub rows: Vec<Row>,
+    /// Answers to remember.
+    pub requests: Vec<Remembered>,
+    /// Outcomes, each at its home partition.
+    pub outcomes: Vec<(u16, Outcome)>,
+    /// How far the partitions are then.
+    pub marks: Vec<(u16, Mark)>,
+    /// What is taken away.
+    pub forget: Forget,
+    /// Nothing before this can be read any more.
+    pub horizon: Option<Timestamp>,
+}
+
+/// Which keys a scan visits.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRange<'a> {
+    /// Keys begin with this; empty: all. Has no control characters.
+    pub prefix: &'a str,
+    /// Only keys behind this one.
+    pub after: Option<&'a Key>,
+}
+
+/// What a scan calls for each key, with its version at the time asked for; none: it had none.
+pub type Visit<'a> = dyn FnMut(Key, Option<Stored>) -> ControlFlow<()> + 'a;
+
+/// Reading the state.
+pub trait State {
+    /// The newest version of a record at or before `at`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn newest(
+        &self,
+        partition: u16,
+        key: &Key,
+        at: Timestamp,
+    ) -> Result<Option<Stored>, StateError>;
+
+    /// Visits the keys of a range in order until told to stop.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn scan(
+        &self,
+        partition: u16,
+        range: KeyRange<'_>,
+        at: Timestamp,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StateError>;
+
+    /// The remembered answer to a direct write.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError>;
+
+    /// The outcome of a job.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError>;
+
+    /// Entries of a trail with `from <= time <= to`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn trail(
+        &self,
+        trail: Trail,
+        partition: u16,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Step>, StateError>;
+
+    /// The versions of a record that nobody at or after `horizon` can see: all before the newest
+    /// one at or before it, and that one too if it says that the record is gone. At most `limit`.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn superseded(
+        &self,
+        partition: u16,
+        key: &Key,
+        horizon: Timestamp,
+        limit: usize,
+    ) -> Result<Superseded, StateError>;
+
+    /// How far a partition has got.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn mark(&self, partition: u16) -> Result<Mark, StateError>;
+
+    /// Nothing before this can be read any more.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn horizon(&self) -> Result<Timestamp, StateError>;
+}
+
+/// Changing the state.
+pub trait StateWriter {
+    /// Applies the changes in order, as one.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError>;
+
+    /// Makes everything applied so far durable.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn persist(&mut self) -> Result<(), StateError>;
+}
