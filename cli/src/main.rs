@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary, `catena`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    catena_cli::main()
+}
