@@ -228,7 +228,6 @@ fn resolve_step(step: &StepDefinition, operators: &Operators) -> Result<(Seat, S
         (None, Some(service)) => (Seat::Anywhere, service.effect, Some(service.clone())),
         (None, None) => return Err(unknown()),
     };
-    let settings =
-        if step.settings.is_null() { String::new() } else { step.settings.to_string() };
+    let settings = if step.settings.is_null() { String::new() } else { step.settings.to_string() };
     Ok((seat, Step { operator: step.operator.clone(), settings, effect, service }))
 }

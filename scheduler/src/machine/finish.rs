@@ -14,10 +14,8 @@ impl Scheduler {
             self.counters.late += 1;
             return;
         };
-        let current = self
-            .jobs
-            .get(key)
-            .is_some_and(|job| job.attempt == finish.attempt && job.is_running());
+        let current =
+            self.jobs.get(key).is_some_and(|job| job.attempt == finish.attempt && job.is_running());
         match finish.end {
             // An outcome is an outcome, whichever attempt reports it.
             AttemptEnd::Decided { version, good } if current || self.counts(key) => {
@@ -116,7 +114,6 @@ impl Scheduler {
         if let Some(worker) = self.workers.find(worker) {
             self.workers.block(worker, why);
         }
-        self.counters.replanned += 1;
         if self.jobs.get(key).is_some_and(|job| job.repeats == 0) {
             self.count_repeat(key);
             self.assign(now, key, out);

@@ -1,8 +1,8 @@
 //! Which job a submission means: its id, and with it its home partition.
 
+use super::Scheduler;
 use super::chains::Ready;
 use super::submit::{Called, Identity, Source, Submission};
-use super::Scheduler;
 use catena_protocol::clock::Now;
 use catena_protocol::{Fault, JobId, limit, partition};
 use rand::{Rng, RngCore};
@@ -84,4 +84,3 @@ fn routing_key(input: &[u8], pointer: &str) -> Option<String> {
         _ => None,
     }
 }
-

@@ -4,8 +4,8 @@
 use super::jobs::{Job, JobKey, Phase};
 use super::submit::answer;
 use super::{Effect, Scheduler};
-use catena_protocol::clock::Now;
 use catena_protocol::chain::Isolation;
+use catena_protocol::clock::Now;
 use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
 use catena_protocol::message::finish::Answer;
 use catena_protocol::message::handoff::Effects;
@@ -79,10 +79,10 @@ impl Scheduler {
         let Some(key) = self.jobs.find(&id) else { return };
         let Some(job) = self.jobs.get(key) else { return };
         match (tell, &job.phase) {
-            (Tell::Decided(Decided::Outcome(outcome)) | Tell::Outcome(Some(outcome)), _) => {
-                if outcome.job == id {
-                    self.conclude(now, key, outcome, out);
-                }
+            (Tell::Decided(Decided::Outcome(outcome)) | Tell::Outcome(Some(outcome)), _)
+                if outcome.job == id =>
+            {
+                self.conclude(now, key, outcome, out);
             }
             (Tell::Outcome(None), Phase::Asking) => self.assign(now, key, out),
             (Tell::Fault(fault), Phase::Asking) => {

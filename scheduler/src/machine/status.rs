@@ -1,9 +1,9 @@
 //! Questions about a scheduler that change nothing.
 
-use super::jobs::Phase;
 use super::Scheduler;
-use catena_protocol::message::heartbeat::Offer;
+use super::jobs::Phase;
 use catena_protocol::chain::{Effect, Service};
+use catena_protocol::message::heartbeat::Offer;
 use catena_protocol::{Fault, JobId, Name, NodeId};
 use serde::Serialize;
 
@@ -70,7 +70,6 @@ pub struct Counters {
     pub bad: u64,
     pub retries: u64,
     pub conflicts: u64,
-    pub replanned: u64,
     pub repeated: u64,
     pub lost: u64,
     pub expired: u64,

@@ -191,8 +191,7 @@ impl Scheduler {
         let Heartbeat { node, boot, draining, load } = heartbeat;
         match load {
             Load::Worker { outstanding, credit, operators } => {
-                let sign =
-                    Sign { node, boot, draining, outstanding, credit, offers: operators };
+                let sign = Sign { node, boot, draining, outstanding, credit, offers: operators };
                 let heard = self.workers.heard(now.mono_ms(), sign, &mut self.operators);
                 if let Some((worker, true)) = heard {
                     self.suspect_where(now, |job| job.plan.contains(&worker));
@@ -244,9 +243,8 @@ fn dismiss_callers(job: &mut Job, now_ms: u64, out: &mut Vec<Effect>) {
     }
     let id = job.id;
     let fault = || {
-        let message = format!(
-            "job `{id}` has not ended yet and goes on; ask for its status or its result"
-        );
+        let message =
+            format!("job `{id}` has not ended yet and goes on; ask for its status or its result");
         Answer::Fault(Fault::new(Code::Deadline, message))
     };
     if let Some(caller) = job.rider.take_if(|caller| caller.until_ms <= now_ms) {

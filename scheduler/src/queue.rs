@@ -1,0 +1,323 @@
+//! The durable queue: jobs that survive every process, in JetStream stream `CATENA_JOBS`.
+//!
+//! JetStream is trusted to deliver at least once; a message is acknowledged when the outcome of
+//! its job is durable. One durable consumer per chain, shared by all schedulers, so that a slow
+//! chain does not hold up the others.
+
+use crate::edge;
+use crate::machine::{Called, Queueing, Source, Submission};
+use crate::news::FromQueue;
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::{Acker, PublishMessage};
+use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy};
+use async_nats::jetstream::{self, AckKind};
+use async_nats::{HeaderMap, Subject};
+use catena_link::Link;
+use catena_protocol::message::assign::Reply;
+use catena_protocol::message::submit::Queued;
+use catena_protocol::subject::{INLINE, JOBS};
+use catena_protocol::{Code, Fault, JobId, Name, edge as headers};
+use futures_util::StreamExt;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+/// How long a message may stay without a sign of life before it is delivered again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How often running jobs give a sign of life.
+pub(crate) const PROGRESS: Duration = Duration::from_secs(10);
+/// How long a refused message waits before it comes again.
+const LATER: Duration = Duration::from_millis(500);
+/// Jobs of one chain that all schedulers together may have.
+const PER_CHAIN: i64 = 4_096;
+/// Jobs that were put on the queue here are remembered as `queued`, this many.
+const REMEMBERED: usize = 65_536;
+
+/// The durable queue as one scheduler uses it.
+pub(crate) struct Queue {
+    link: Link,
+    context: jetstream::Context,
+    settings: stream::Config,
+    jobs: mpsc::Sender<FromQueue>,
+    intakes: JoinSet<()>,
+    chains: BTreeSet<Name>,
+    open: BTreeMap<u64, Acker>,
+    last_token: u64,
+    remembered: BTreeSet<JobId>,
+    order: VecDeque<JobId>,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        link: &Link,
+        messages: i64,
+        replicas: usize,
+        jobs: mpsc::Sender<FromQueue>,
+    ) -> Self {
+        let settings = stream::Config {
+            name: link.subjects.bucket(JOBS),
+            subjects: vec![link.subjects.queue("*")],
+            retention: RetentionPolicy::WorkQueue,
+            discard: DiscardPolicy::New,
+            max_messages: messages,
+            duplicate_window: Duration::from_secs(120),
+            num_replicas: replicas,
+            ..stream::Config::default()
+        };
+        Self {
+            context: jetstream::new(link.client.clone()),
+            link: link.clone(),
+            settings,
+            jobs,
+            intakes: JoinSet::new(),
+            chains: BTreeSet::new(),
+            open: BTreeMap::new(),
+            last_token: 0,
+            remembered: BTreeSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Begins to take jobs of a chain, if that is not done yet.
+    pub(crate) fn listen(&mut self, chain: &Name) {
+        if !self.chains.insert(chain.clone()) {
+            return;
+        }
+        let intake = Intake {
+            context: self.context.clone(),
+            settings: self.settings.clone(),
+            subject: self.link.subjects.queue(chain.as_str()),
+            chain: chain.clone(),
+            jobs: self.jobs.clone(),
+        };
+        self.intakes.spawn(intake.run());
+    }
+
+    /// How many messages are open here.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Stops taking jobs.
+    pub(crate) fn stop(&mut self) {
+        self.intakes.abort_all();
+    }
+
+    /// Takes a message; if it is none that makes a job, it is thrown away with a line in the log.
+    pub(crate) fn take(&mut self, from: FromQueue) -> Option<Submission> {
+        let FromQueue { chain, message } = from;
+        let (again, sequence) = match message.info() {
+            Ok(info) => (info.delivered > 1, info.stream_sequence),
+            Err(error) => {
+                warn!(%chain, %error, "a message on the queue has no delivery facts");
+                return None;
+            }
+        };
+        let (message, acker) = message.split();
+        self.last_token += 1;
+        let token = self.last_token;
+        let source = Source::Queue { token, again };
+        match edge::described(chain.as_str(), &message, source) {
+            Ok(mut submission) => {
+                submission.named_by(&self.settings.name, sequence);
+                self.open.insert(token, acker);
+                Some(submission)
+            }
+            Err(fault) => {
+                warn!(%chain, sequence, %fault, "a message on the queue makes no job; dropped");
+                tokio::spawn(async move { acker.ack_with(AckKind::Term).await.is_ok() });
+                None
+            }
+        }
+    }
+
+    /// A message is done with, or is to come again.
+    pub(crate) fn release(&mut self, token: u64, done: bool) {
+        let Some(acker) = self.open.remove(&token) else { return };
+        tokio::spawn(async move {
+            let released = if done {
+                acker.double_ack().await
+            } else {
+                acker.ack_with(AckKind::Nak(Some(LATER))).await
+            };
+            if let Err(error) = released {
+                // It is delivered again and then answered from the outcome.
+                debug!(%error, "a queue message could not be released");
+            }
+        });
+    }
+
+    /// Says of every open message that its job still runs.
+    pub(crate) async fn progress(&self) {
+        for acker in self.open.values() {
+            let _ = acker.ack_with(AckKind::Progress).await;
+        }
+    }
+
+    /// Whether a job was put on the queue here, as far as remembered.
+    pub(crate) fn remembers(&self, job: &JobId) -> bool {
+        self.remembered.contains(job)
+    }
+
+    /// Puts a job on the queue and answers its submitter once it is durable.
+    pub(crate) fn enqueue(&mut self, job: Queueing) {
+        self.remember(job.job);
+        let chain = match &job.called {
+            Called::Named(name) => name.as_str(),
+            Called::Inline(_) => INLINE,
+        };
+        let subject = self.link.subjects.queue(chain);
+        let (context, link) = (self.context.clone(), self.link.clone());
+        let reply = job.reply.clone();
+        let id = job.job;
+        let message = message(job);
+        tokio::spawn(async move {
+            let published = publish(&context, subject, message).await;
+            let Some(Reply::Text(reply) | Reply::Batch(reply)) = reply else { return };
+            answer(&link, reply.into(), id, published).await;
+        });
+    }
+
+    fn remember(&mut self, job: JobId) {
+        if self.remembered.insert(job) {
+            self.order.push_back(job);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.remembered.remove(&oldest);
+        }
+    }
+}
+
+impl Submission {
+    /// A message that was put on the queue directly is named by where it lies there.
+    fn named_by(&mut self, stream: &str, sequence: u64) {
+        use crate::machine::Identity;
+        if let Identity::Random { routing } = &mut self.identity {
+            let idempotency = format!("{stream}:{sequence}");
+            self.identity = Identity::Key { idempotency, routing: routing.take() };
+        }
+    }
+}
+
+fn message(job: Queueing) -> PublishMessage {
+    let mut map = HeaderMap::new();
+    map.insert(headers::JOB, job.job.to_string().as_str());
+    if let Called::Inline(text) = &job.called {
+        map.insert(headers::CHAIN, text.replace(char::is_control, " ").as_str());
+    }
+    if job.deadline_ms > 0 {
+        map.insert(headers::TIMEOUT, format!("{}ms", job.deadline_ms).as_str());
+    }
+    if job.after.0 > 0 {
+        map.insert(headers::AFTER, job.after.to_string().as_str());
+    }
+    if let Some(trace) = &job.trace {
+        map.insert(headers::TRACE, trace.as_str());
+    }
+    PublishMessage::build().payload(job.input).headers(map).message_id(job.job.to_string())
+}
+
+async fn publish(
+    context: &jetstream::Context,
+    subject: String,
+    message: PublishMessage,
+) -> Result<bool, Fault> {
+    let unclear = |error: &dyn std::fmt::Display| {
+        Fault::new(
+            Code::Unavailable,
+            format!(
+                "the durable queue did not confirm the job: {error}; it may be queued; send it \
+                 again under the same id or idempotency key"
+            ),
+        )
+    };
+    let sent = context.send_publish(subject, message).await.map_err(|error| unclear(&error))?;
+    match sent.await {
+        Ok(ack) => Ok(ack.duplicate),
+        Err(error) if error.to_string().contains("maximum messages") => Err(Fault::new(
+            Code::TooBusy,
+            "the durable queue is full; nothing was queued; try again later",
+        )),
+        Err(error) if error.kind() == PublishErrorKind::StreamNotFound => Err(Fault::new(
+            Code::Unavailable,
+            "the durable queue is not there (is JetStream enabled?); nothing was queued",
+        )),
+        Err(error) => Err(unclear(&error)),
+    }
+}
+
+async fn answer(link: &Link, reply: Subject, job: JobId, published: Result<bool, Fault>) {
+    let facts = [(headers::JOB, job.to_string())];
+    match published {
+        Ok(duplicate) => {
+            let queued = Queued { job, state: "queued".to_owned(), duplicate };
+            let body = serde_json::to_vec(&queued).unwrap_or_default();
+            catena_link::reply_text(&link.client, reply, &facts, body.into()).await;
+        }
+        Err(fault) => catena_link::reply_fault(&link.client, reply, &fault, &facts).await,
+    }
+}
+
+/// Takes the jobs of one chain.
+struct Intake {
+    context: jetstream::Context,
+    settings: stream::Config,
+    subject: String,
+    chain: Name,
+    jobs: mpsc::Sender<FromQueue>,
+}
+
+impl Intake {
+    async fn run(self) {
+        loop {
+            match self.messages().await {
+                Ok(mut messages) => {
+                    while let Some(next) = messages.next().await {
+                        let message = match next {
+                            Ok(message) => message,
+                            Err(error) => {
+                                debug!(chain = %self.chain, %error, "the queue is read anew");
+                                break;
+                            }
+                        };
+                        let from = FromQueue { chain: self.chain.clone(), message };
+                        if self.jobs.send(from).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let chain = &self.chain;
+                    warn!(%chain, %error, "the durable queue cannot be read; trying again");
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn messages(&self) -> Result<pull::Stream, async_nats::Error> {
+        let stream = self.context.get_or_create_stream(self.settings.clone()).await?;
+        let consumer = pull::Config {
+            durable_name: Some(self.chain.to_string()),
+            filter_subject: self.subject.clone(),
+            ack_wait: ACK_WAIT,
+            max_ack_pending: PER_CHAIN,
+            max_deliver: -1,
+            ..pull::Config::default()
+        };
+        let consumer = stream.get_or_create_consumer(self.chain.as_str(), consumer).await?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(64)
+            .expires(Duration::from_secs(30))
+            .heartbeat(Duration::from_secs(5))
+            .messages()
+            .await?;
+        Ok(messages)
+    }
+}

@@ -1,0 +1,520 @@
+//! The loop: the only place where messages, time and the rules meet.
+//!
+//! ```text
+//! wait for anything --> take all that is ready --> machine.handle(..) each --> publish together
+//! ```
+//!
+//! Nothing is batched by time: what queued up during one turn is the next batch.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::definitions::{Bucket, Kind};
+use crate::edge::Verb;
+use crate::home::Home;
+use crate::inquire::Inquiry;
+use crate::intake::{self, Topic};
+use crate::machine::{Effect, Input, Scheduler, Submission};
+use crate::news::{FromQueue, News};
+use crate::publish::Publisher;
+use crate::queue::Queue;
+use crate::{define, edge, error::Error, metrics};
+use async_nats::Message;
+use catena_client::Store;
+use catena_link::{Intake, Link, Settings, connect, reply_fault, reply_text};
+use catena_protocol::message::assign::Wanted;
+use catena_protocol::message::finish::Finish;
+use catena_protocol::message::heartbeat::{Heartbeat, Load};
+use catena_protocol::subject::{JobVerb, QUEUE, Role};
+use catena_protocol::{Code, Fault, JobId, Name, NodeId, codec, limit, subject};
+use catena_service::{Discovery, Endpoint, Endpoints, Facts, Identity, Shutdown};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::{debug, info, warn};
+
+/// Most messages that one turn takes from each side.
+const TURN: usize = 1_024;
+/// Requests about jobs and definitions that are answered at the same time; more are told 429.
+const INQUIRIES: usize = 1_024;
+/// A request that may find nothing only because this process is young is tried again so often.
+const YOUNG: Duration = Duration::from_millis(1_500);
+
+/// Runs a scheduler until `shutdown` is requested, then lets jobs in flight end.
+///
+/// An absent NATS server is waited for, one that goes away as well.
+///
+/// # Errors
+/// [`Error`] if the connection cannot be made with these settings or is closed for good.
+pub async fn run(config: Config, settings: Settings, mut shutdown: Shutdown) -> Result<(), Error> {
+    let identity = Identity::new(Role::Scheduler, config.id.clone());
+    let name = identity.connection_name();
+    let link = tokio::select! {
+        link = connect(settings, &name, true) => link?,
+        () = shutdown.requested() => return Ok(()),
+    };
+    metrics::describe();
+    let mut service = Service::start(config, identity, link).await?;
+    let ended = service.serve(shutdown).await;
+    service.leave().await;
+    ended
+}
+
+struct Service {
+    config: Config,
+    identity: Identity,
+    link: Link,
+    clock: Clock,
+    machine: Scheduler,
+    publisher: Publisher,
+    store: Store,
+    buckets: [Bucket; 2],
+    front: Intake<Topic>,
+    back: Intake<Topic>,
+    news: mpsc::Sender<News>,
+    incoming: mpsc::Receiver<News>,
+    queued: mpsc::Receiver<FromQueue>,
+    inquiries: Arc<Semaphore>,
+    effects: Vec<Effect>,
+    messages: Vec<(Topic, Message)>,
+    submissions: Vec<Submission>,
+    connects: u64,
+    draining: bool,
+    facts: Facts,
+    endpoints: [Arc<Endpoint>; 2],
+    _discovery: Discovery,
+}
+
+fn closed(error: impl std::fmt::Display) -> Error {
+    Error::Closed(error.to_string())
+}
+
+impl Service {
+    async fn start(config: Config, identity: Identity, link: Link) -> Result<Self, Error> {
+        let clock = Clock::start();
+        let id = identity.id.clone();
+        let (news, incoming) = mpsc::channel(4_096);
+        let (jobs, queued) = mpsc::channel(64);
+        let store = Store::open(&link).await.map_err(closed)?;
+        let buckets =
+            [Kind::Chains, Kind::Operators].map(|kind| Bucket::new(&link, kind, config.replicas));
+        for bucket in &buckets {
+            tokio::spawn(bucket.clone().follow(news.clone()));
+        }
+        let mut queue = Queue::new(&link, config.queue_messages, config.replicas, jobs);
+        if let Ok(inline) = Name::new(subject::INLINE) {
+            queue.listen(&inline);
+        }
+        let gone = link.client.new_inbox();
+        let back = intake::back(&link, &id, &gone).await.map_err(closed)?;
+        let front = intake::front(&link).await.map_err(closed)?;
+        let home = Home::new(&store, news.clone());
+        let publisher = Publisher::new(&link, gone, home, queue, buckets[0].clone(), news.clone());
+        let (endpoints, all) = endpoints(&link);
+        let facts = Facts::default();
+        let discovery = Discovery::start(&link.client, &identity, "plans jobs", all, facts.clone())
+            .await
+            .map_err(closed)?;
+        info!(%id, prefix = link.subjects.prefix(), "scheduler is ready");
+        Ok(Self {
+            machine: Scheduler::new(config.rules(id), rand::random(), clock.now()),
+            connects: connects(&link),
+            config,
+            identity,
+            link,
+            clock,
+            publisher,
+            store,
+            buckets,
+            front,
+            back,
+            news,
+            incoming,
+            queued,
+            inquiries: Arc::new(Semaphore::new(INQUIRIES)),
+            effects: Vec::new(),
+            messages: Vec::new(),
+            submissions: Vec::new(),
+            draining: false,
+            facts,
+            endpoints,
+            _discovery: discovery,
+        })
+    }
+
+    async fn serve(&mut self, mut shutdown: Shutdown) -> Result<(), Error> {
+        let mut beat = interval(Duration::from_millis(limit::HEARTBEAT_MS));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut progress = interval(crate::queue::PROGRESS);
+        let mut news = Vec::new();
+        let mut fore = Vec::new();
+        let mut until: Option<Instant> = None;
+        let sleep = tokio::time::sleep_until(Instant::now());
+        tokio::pin!(sleep);
+        loop {
+            if until.is_some_and(|until| self.machine.jobs() == 0 || Instant::now() >= until) {
+                return Ok(());
+            }
+            let due = self.machine.next_deadline().map(|us| self.clock.at(us));
+            let due = [due, until].into_iter().flatten().min();
+            if let Some(due) = due
+                && sleep.deadline() != due
+            {
+                sleep.as_mut().reset(due);
+            }
+            let room = !self.draining && self.publisher.queue.open() < self.config.max_queued;
+            let mut job = None;
+            tokio::select! {
+                open = self.back.next(TURN, &mut self.messages) => if !open {
+                    return Err(closed("no subscription is left"));
+                },
+                open = self.front.next(TURN, &mut fore), if !self.draining => if !open {
+                    return Err(closed("no subscription is left"));
+                },
+                count = self.incoming.recv_many(&mut news, TURN) => if count == 0 {
+                    return Err(closed("no helper is left"));
+                },
+                from = self.queued.recv(), if room => job = from,
+                () = &mut sleep, if due.is_some() => {}
+                _ = beat.tick() => self.beat(),
+                _ = progress.tick() => self.publisher.queue.progress().await,
+                () = shutdown.requested(), if until.is_none() => {
+                    until = Some(Instant::now() + self.config.drain);
+                    self.drain().await;
+                }
+            }
+            self.messages.append(&mut fore);
+            self.turn(&mut news, job);
+            self.flush(&mut shutdown).await?;
+        }
+    }
+
+    /// Sends what the turn wants to send. A connection that is away is waited for, unless the
+    /// process is to end.
+    async fn flush(&mut self, shutdown: &mut Shutdown) -> Result<(), Error> {
+        let patience = self.config.drain;
+        tokio::select! {
+            biased;
+            sent = self.publisher.flush() => sent.or_else(|error| match error.kind() {
+                async_nats::client::PublishErrorKind::Send => Err(closed(error)),
+                _ => {
+                    warn!(%error, "a message could not be sent");
+                    Ok(())
+                }
+            }),
+            () = async { shutdown.requested().await; tokio::time::sleep(patience).await } => {
+                Err(closed("it did not come back before the end of the shutdown"))
+            }
+        }
+    }
+
+    /// Handles everything that is there.
+    fn turn(&mut self, news: &mut Vec<News>, job: Option<FromQueue>) {
+        let mut messages = std::mem::take(&mut self.messages);
+        let span = tracing::debug_span!("turn", messages = messages.len()).entered();
+        for (topic, message) in messages.drain(..) {
+            self.message(topic, message);
+        }
+        self.messages = messages;
+        for item in news.drain(..) {
+            self.news(item);
+        }
+        for job in job.into_iter().chain(self.more_jobs()) {
+            if let Some(submission) = self.publisher.queue.take(job) {
+                self.handle(Input::Submit(submission));
+            }
+        }
+        let now = self.clock.now();
+        if self.machine.next_deadline().is_some_and(|us| us <= now.mono_us) {
+            self.handle(Input::Tick);
+        }
+        drop(span);
+    }
+
+    fn more_jobs(&mut self) -> Vec<FromQueue> {
+        let open = self.publisher.queue.open();
+        let room = if self.draining { 0 } else { self.config.max_queued.saturating_sub(open + 1) };
+        std::iter::from_fn(|| self.queued.try_recv().ok()).take(room.min(64)).collect()
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        self.machine.handle(now, input, &mut self.effects);
+        self.act();
+    }
+
+    /// Passes on what the rules said, and what comes back from it at once.
+    fn act(&mut self) {
+        let mut back = Vec::new();
+        self.publisher.take(&mut self.effects, &mut back);
+        while let Some(input) = back.pop() {
+            self.machine.handle(self.clock.now(), input, &mut self.effects);
+            self.publisher.take(&mut self.effects, &mut back);
+        }
+    }
+
+    fn message(&mut self, topic: Topic, message: Message) {
+        match topic {
+            Topic::Run => self.submit(Verb::Run, message),
+            Topic::Submit => self.submit(Verb::Submit, message),
+            Topic::Finish => self.finish(&message),
+            Topic::Chain => self.chain(message),
+            Topic::Heartbeat => self.heard(&message),
+            Topic::Gone => self.gone(&message),
+            Topic::JobStatus => self.inquire(JobVerb::Status, message),
+            Topic::JobResult => self.inquire(JobVerb::Result, message),
+            Topic::Owner => self.owner(message),
+            Topic::Operators => self.operators(message),
+            Topic::ChainSet | Topic::OperatorSet => self.define(topic, message),
+        }
+    }
+
+    fn submit(&mut self, verb: Verb, message: Message) {
+        let span = tracing::debug_span!("submit", subject = %message.subject).entered();
+        let began = Instant::now();
+        if verb == Verb::Run && message.reply.is_none() {
+            debug!("a run without a reply subject was dropped: nobody waits for it");
+            ::metrics::counter!("catena_scheduler_submit_no_reply_total").increment(1);
+            return;
+        }
+        let mut submissions = std::mem::take(&mut self.submissions);
+        let taken = edge::submissions(verb, &self.link.subjects, &message, &mut submissions);
+        let endpoint = &self.endpoints[usize::from(verb == Verb::Submit)];
+        let count = submissions.len().max(1) as u64;
+        if let Err(fault) = taken {
+            endpoint.failed(&fault);
+            self.refuse(message, fault);
+        }
+        let now = self.clock.now();
+        for submission in submissions.drain(..) {
+            self.machine.handle(now, Input::Submit(submission), &mut self.effects);
+        }
+        self.submissions = submissions;
+        self.act();
+        self.endpoints[usize::from(verb == Verb::Submit)].answered(count, began.elapsed());
+        drop(span);
+    }
+
+    fn finish(&mut self, message: &Message) {
+        let _span = tracing::debug_span!("finish").entered();
+        match codec::decode_batch::<Finish>(&message.payload) {
+            Ok(finishes) => {
+                let now = self.clock.now();
+                for finish in finishes {
+                    self.machine.handle(now, Input::Finish(finish), &mut self.effects);
+                }
+                self.act();
+            }
+            Err(error) => self.malformed(message, &error),
+        }
+    }
+
+    fn malformed(&self, message: &Message, error: &codec::Malformed) {
+        warn!(subject = %message.subject, %error, "a message was ignored");
+        ::metrics::counter!("catena_scheduler_malformed_total").increment(1);
+    }
+
+    fn chain(&self, message: Message) {
+        let wanted = codec::decode::<Wanted>(&message.payload);
+        let Some(reply) = message.reply else { return };
+        let bytes = wanted.ok().and_then(|wanted| self.machine.chain_bytes(&wanted.chain));
+        let link = self.link.clone();
+        tokio::spawn(async move {
+            let _ = link.client.publish(reply, bytes.unwrap_or_default()).await;
+        });
+    }
+
+    fn heard(&mut self, message: &Message) {
+        match codec::decode::<Heartbeat>(&message.payload) {
+            Ok(heartbeat) => self.handle(Input::Heartbeat(heartbeat)),
+            Err(error) => self.malformed(message, &error),
+        }
+    }
+
+    fn gone(&mut self, message: &Message) {
+        let gone = message.status == Some(async_nats::StatusCode::NO_RESPONDERS);
+        let worker = message.subject.rsplit('.').next().and_then(|id| NodeId::new(id).ok());
+        if let (true, Some(worker)) = (gone, worker) {
+            self.handle(Input::Gone(worker));
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Input(input) => self.handle(*input),
+            News::Told { job, commits, tell } => {
+                self.publisher.home.answered(job, commits);
+                self.handle(Input::Told { job, tell });
+            }
+            News::Again(topic, message) => self.message(topic, message),
+            News::Chain(name) => self.publisher.queue.listen(&name),
+        }
+    }
+
+    fn refuse(&self, message: Message, fault: Fault) {
+        let Some(reply) = message.reply else { return };
+        let link = self.link.clone();
+        tokio::spawn(async move { reply_fault(&link.client, reply, &fault, &[]).await });
+    }
+
+    /// Starts answering a request in a task of its own, if not too many are.
+    fn aside(&self, message: &Message, answer: impl Future<Output = ()> + Send + 'static) -> bool {
+        let Ok(permit) = Arc::clone(&self.inquiries).try_acquire_owned() else {
+            let text = format!("{INQUIRIES} such requests are being answered; try again later");
+            self.refuse(message.clone(), Fault::new(Code::TooBusy, text));
+            return false;
+        };
+        tokio::spawn(async move {
+            answer.await;
+            drop(permit);
+        });
+        true
+    }
+
+    fn inquire(&self, verb: JobVerb, message: Message) {
+        let Some(reply) = message.reply.clone() else { return };
+        let id = self.link.subjects.parse_job(&message.subject).map_or("", |(id, _)| id);
+        let job: JobId = match id.parse() {
+            Ok(job) => job,
+            Err(error) => return self.refuse(message, Fault::bad_request(error)),
+        };
+        let (link, store) = (self.link.clone(), self.store.clone());
+        let standing = self.machine.standing(&job);
+        let inquiry = Inquiry { link, store, job, verb, reply, standing };
+        self.aside(&message, inquiry.answer());
+    }
+
+    /// Answers another scheduler if the job is in flight here, or was put on the queue here.
+    fn owner(&self, message: Message) {
+        let job = std::str::from_utf8(&message.payload).ok().and_then(|id| id.parse().ok());
+        let (Some(job), Some(reply)) = (job, message.reply.clone()) else { return };
+        let standing = self.machine.standing(&job);
+        let (body, pause) = match standing {
+            Some(standing) => (json!(standing), Duration::ZERO),
+            // Whoever runs it meanwhile answers faster.
+            None if self.publisher.queue.remembers(&job) => {
+                (json!({ "job": job, "state": "queued" }), Duration::from_millis(50))
+            }
+            None => return,
+        };
+        let link = self.link.clone();
+        self.aside(&message, async move {
+            tokio::time::sleep(pause).await;
+            let _ = link.client.publish(reply, body.to_string().into()).await;
+        });
+    }
+
+    fn operators(&self, message: Message) {
+        let Some(reply) = message.reply.clone() else { return };
+        let body = json!({ "operators": self.machine.operators() }).to_string();
+        let link = self.link.clone();
+        self.aside(
+            &message,
+            async move { reply_text(&link.client, reply, &[], body.into()).await },
+        );
+    }
+
+    fn define(&self, topic: Topic, message: Message) {
+        let subjects = &self.link.subjects;
+        let change = match topic {
+            Topic::ChainSet => define::chain(&self.machine, subjects, &message),
+            _ => define::operator(&self.machine, subjects, &message),
+        };
+        let news = self.news.clone();
+        let change = match change {
+            Ok(change) => change,
+            Err(fault) if fault.code == Code::NotFound && self.is_young() => {
+                let again = message.clone();
+                self.aside(&message, async move {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let _ = news.send(News::Again(topic, again)).await;
+                });
+                return;
+            }
+            Err(fault) => return self.refuse(message, fault),
+        };
+        let (link, [chains, operators]) = (self.link.clone(), self.buckets.clone());
+        let reply = message.reply.clone();
+        self.aside(&message, async move {
+            let stored = change.store(&link, &chains, &operators, &news).await;
+            let Some(reply) = reply else { return };
+            match stored {
+                Ok(body) => reply_text(&link.client, reply, &[], body).await,
+                Err(fault) => reply_fault(&link.client, reply, &fault, &[]).await,
+            }
+        });
+    }
+
+    /// Whether workers and definitions may not all be known yet.
+    fn is_young(&self) -> bool {
+        u128::from(self.clock.now().mono_us) < YOUNG.as_micros()
+    }
+
+    /// Twice a second: says that it lives, shows figures, notices a connection that was lost.
+    fn beat(&mut self) {
+        let connects = connects(&self.link);
+        if connects != self.connects {
+            self.connects = connects;
+            self.handle(Input::Reconnected);
+        }
+        let jobs = u32::try_from(self.machine.jobs()).unwrap_or(u32::MAX);
+        let Identity { id, boot, role } = &self.identity;
+        let load = Load::Scheduler { jobs };
+        let beat = Heartbeat { node: id.clone(), boot: *boot, draining: self.draining, load };
+        let subject = self.link.subjects.heartbeat(*role, id);
+        let (client, body) = (self.link.client.clone(), codec::encode(&beat));
+        tokio::spawn(async move { client.publish(subject, body.into()).await.is_ok() });
+        let queued = self.publisher.queue.open();
+        metrics::show(&self.machine, queued);
+        self.facts.set(json!({
+            "jobs": jobs,
+            "queued": queued,
+            "held_bytes": self.machine.held_bytes(),
+            "draining": self.draining,
+            "counters": self.machine.counters(),
+            "workers": self.machine.workers(),
+        }));
+    }
+
+    /// Takes nothing new; jobs in flight go on.
+    async fn drain(&mut self) {
+        info!(jobs = self.machine.jobs(), "draining");
+        self.draining = true;
+        self.publisher.queue.stop();
+        self.front.drain().await;
+        // What the server sent before it heard of the end still counts.
+        let rest = self.front.next(usize::MAX, &mut self.messages);
+        let _ = tokio::time::timeout(Duration::from_millis(100), rest).await;
+        self.queued.close();
+        self.beat();
+    }
+
+    /// Lets go what is left and says so to everybody who waits.
+    async fn leave(&mut self) {
+        if self.machine.jobs() > 0 {
+            warn!(jobs = self.machine.jobs(), "stopping with jobs in flight");
+        }
+        self.handle(Input::Stop);
+        let sent = async {
+            let _ = self.publisher.flush().await;
+            let _ = self.link.client.flush().await;
+        };
+        if tokio::time::timeout(Duration::from_secs(2), sent).await.is_err() {
+            warn!("NATS is away; the last messages were not sent");
+        }
+        info!("scheduler has stopped");
+    }
+}
+
+fn endpoints(link: &Link) -> ([Arc<Endpoint>; 2], Endpoints) {
+    let mut all = Endpoints::default();
+    let run = all.add("run", link.subjects.run("*"), Some(QUEUE));
+    let submit = all.add("submit", link.subjects.submit("*"), Some(QUEUE));
+    ([run, submit], all)
+}
+
+fn connects(link: &Link) -> u64 {
+    link.client.statistics().connects.load(Ordering::Relaxed)
+}
