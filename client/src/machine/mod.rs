@@ -10,6 +10,7 @@ pub mod pace;
 pub mod route;
 pub mod router;
 pub mod slots;
+pub mod submit;
 pub mod wheel;
 
 pub use route::Target;
