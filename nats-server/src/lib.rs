@@ -28,6 +28,7 @@ pub struct Options {
 pub struct NatsServer {
     child: Child,
     options: Options,
+    monitoring: u16,
 }
 
 /// A server that did not start.
@@ -55,6 +56,13 @@ pub enum StartError {
 #[derive(serde::Deserialize)]
 struct Ports {
     nats: Vec<String>,
+    monitoring: Vec<String>,
+}
+
+/// Where the server listens.
+struct Listening {
+    clients: u16,
+    monitoring: u16,
 }
 
 const READY: Duration = Duration::from_secs(15);
@@ -83,9 +91,9 @@ impl NatsServer {
             .spawn()
             .map_err(failed)?;
         match tokio::time::timeout(READY, ready(&mut child, &options)).await {
-            Ok(Some(port)) => {
-                options.port = port;
-                Ok(Self { child, options })
+            Ok(Some(Listening { clients, monitoring })) => {
+                options.port = clients;
+                Ok(Self { child, options, monitoring })
             }
             _ => Err(StartError::NotReady { log: options.folder.join("nats-server.log") }),
         }
@@ -94,6 +102,21 @@ impl NatsServer {
     /// Its address, as in `NATS_URL`.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.options.port)
+    }
+
+    /// How many messages it has received from clients since it started.
+    ///
+    /// # Errors
+    /// If its monitoring endpoint does not answer as expected.
+    pub async fn received(&self) -> std::io::Result<u64> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.monitoring)).await?;
+        stream.write_all(b"GET /varz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let varz: serde_json::Value = serde_json::from_str(body)?;
+        varz["in_msgs"].as_u64().ok_or_else(|| std::io::Error::other("no `in_msgs` in /varz"))
     }
 
     /// Its process id, while it runs.
@@ -135,7 +158,7 @@ fn configuration(options: &Options) -> String {
     let folder = options.folder.display();
     let port = if options.port == 0 { -1 } else { i32::from(options.port) };
     format!(
-        "host: 127.0.0.1\nport: {port}\nserver_name: \"catena-dev\"\nports_file_dir: \"{folder}\"\n\
+        "host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:-1\"\nserver_name: \"catena-dev\"\nports_file_dir: \"{folder}\"\n\
          log_file: \"{folder}/nats-server.log\"\nlogfile_size_limit: 10MB\n\
          jetstream {{ store_dir: \"{folder}/jetstream\", sync_interval: always }}\n{}\n",
         options.extra
@@ -143,19 +166,21 @@ fn configuration(options: &Options) -> String {
 }
 
 /// The server writes its ports to a file named after its process once it listens.
-async fn ready(child: &mut Child, options: &Options) -> Option<u16> {
+async fn ready(child: &mut Child, options: &Options) -> Option<Listening> {
     let file = options.folder.join(format!("nats-server_{}.ports", child.id()?));
+    let port_of =
+        |urls: &[String]| -> Option<u16> { urls.first()?.rsplit(':').next()?.parse().ok() };
     loop {
         if let Ok(Some(_)) = child.try_wait() {
             return None;
         }
         if let Ok(text) = tokio::fs::read_to_string(&file).await
             && let Ok(ports) = serde_json::from_str::<Ports>(&text)
-            && let Some(port) =
-                ports.nats.first().and_then(|url| url.rsplit(':').next()?.parse().ok())
-            && tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+            && let Some(clients) = port_of(&ports.nats)
+            && let Some(monitoring) = port_of(&ports.monitoring)
+            && tokio::net::TcpStream::connect(("127.0.0.1", clients)).await.is_ok()
         {
-            return Some(port);
+            return Some(Listening { clients, monitoring });
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
