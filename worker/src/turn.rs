@@ -183,7 +183,7 @@ impl Turn {
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         self.machine.turn_over();
         for (reply, finished) in std::mem::take(&mut self.texts) {
-            self.answer_text(reply, finished).await;
+            answer_text(&self.link, &self.id, reply, finished).await;
         }
         if let Err(error) = self.outbox.flush(&self.link.client).await {
             if self.link.client.connection_state() == async_nats::connection::State::Disconnected {
@@ -198,18 +198,6 @@ impl Turn {
             self.finishes.clear();
         }
         Ok(())
-    }
-
-    async fn answer_text(&self, reply: Subject, finished: Finished) {
-        let headers = [
-            (edge::JOB, finished.job.to_string()),
-            (edge::VERSION, finished.version.to_string()),
-            (edge::WORKER, self.id.to_string()),
-        ];
-        match finished.result {
-            Answer::Result(body) => reply_text(&self.link.client, reply, &headers, body.0).await,
-            Answer::Fault(fault) => reply_fault(&self.link.client, reply, &fault, &headers).await,
-        }
     }
 
     /// The next answer of the store; never, if none is open.
@@ -232,5 +220,17 @@ async fn ask(store: Store, commit: Commit) -> Tell {
     match store.ask(home, Ask::Commit(commit)).await {
         Ok(tell) => tell,
         Err(fault) => Tell::Fault(fault),
+    }
+}
+
+async fn answer_text(link: &Link, worker: &NodeId, reply: Subject, finished: Finished) {
+    let headers = [
+        (edge::JOB, finished.job.to_string()),
+        (edge::VERSION, finished.version.to_string()),
+        (edge::WORKER, worker.to_string()),
+    ];
+    match finished.result {
+        Answer::Result(body) => reply_text(&link.client, reply, &headers, body.0).await,
+        Answer::Fault(fault) => reply_fault(&link.client, reply, &fault, &headers).await,
     }
 }
