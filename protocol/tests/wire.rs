@@ -1,0 +1,266 @@
+//! Every message between services: the bytes it has today, and that another CBOR library reads
+//! them. A change of these bytes is a change of the protocol.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use catena_protocol::chain::{Chain, Effect, Isolation, Service, Step as ChainStep};
+use catena_protocol::message::assign::{Assignment, Check, Checked, Reply, Wanted};
+use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
+use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::handoff::{Effects, Step};
+use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};
+use catena_protocol::message::read::{At, Found, Read, Record, Scan};
+use catena_protocol::message::replicate::{Decision, LogRecord};
+use catena_protocol::message::store::{Ask, Request, Response, Tell};
+use catena_protocol::message::submit::Submit;
+use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
+use catena_protocol::{
+    AttemptId, Blob, ChainHash, Code, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp, codec,
+};
+use minicbor::{Decode, Encode};
+use std::fmt::{Debug, Write as _};
+
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+fn node(text: &str) -> NodeId {
+    NodeId::new(text).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn fault() -> Fault {
+    Fault::new(Code::Conflict, "no")
+}
+
+fn mutations() -> Vec<Mutation> {
+    vec![
+        Mutation { key: key("a"), change: Change::Put(Blob::from("1")) },
+        Mutation { key: key("b"), change: Change::Delete },
+        Mutation { key: key("c"), change: Change::Add(-2) },
+    ]
+}
+
+fn effects() -> Effects {
+    Effects { reads: vec![key("r")], scans: vec![key("{t}:")], writes: mutations() }
+}
+
+fn assignment() -> Assignment {
+    Assignment {
+        job: JobId([1; 16]),
+        attempt: AttemptId([2; 16]),
+        chain: ChainHash([3; 16]),
+        scheduler: node("s1"),
+        plan: vec![node("w1"), node("w2")],
+        snapshot: Timestamp(1_795_000_000_000_000),
+        deadline: Timestamp(1_795_000_060_000_000),
+        reply: Some(Reply::Text("_INBOX.x".into())),
+        record_ms: Some(600_000),
+        trace: None,
+    }
+}
+
+fn outcome(end: End) -> Outcome {
+    Outcome {
+        job: JobId([1; 16]),
+        attempt: AttemptId([2; 16]),
+        chain: name("shop"),
+        version: Timestamp(7),
+        end,
+        expires: Timestamp(9),
+    }
+}
+
+/// One line for each message: what it is, and its bytes in hexadecimal.
+#[derive(Default)]
+struct Wire(String);
+
+impl Wire {
+    fn add<T>(&mut self, what: &str, value: T)
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + Debug,
+    {
+        let bytes = codec::encode(&value);
+        assert_eq!(codec::decode::<T>(&bytes).unwrap(), value, "{what} comes back");
+        let read: ciborium::Value = ciborium::from_reader(&bytes[..]).unwrap();
+        assert!(read.is_array() || read.is_integer(), "{what} is read by ciborium: {read:?}");
+        for end in 0..bytes.len() {
+            assert!(codec::decode::<T>(&bytes[..end]).is_err(), "{what} cut at {end}");
+        }
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(self.0, "{what} {hex}").unwrap();
+    }
+}
+
+fn jobs(wire: &mut Wire) {
+    wire.add(
+        "submit",
+        Submit {
+            job: JobId([1; 16]),
+            input: Blob::from("in"),
+            timeout_ms: 4_500,
+            after: Timestamp(5),
+            keyed: true,
+            trace: Some("00-aa-bb-01".into()),
+            inline: None,
+        },
+    );
+    let payload = Blob::from("in");
+    wire.add("step", Step { assignment: assignment(), index: 1, payload, effects: effects() });
+    wire.add("wanted", Wanted { chain: ChainHash([3; 16]) });
+    wire.add("check", Check { operator: name("jq"), settings: "{}".into() });
+    wire.add("checked", Checked { fault: Some(fault()) });
+    let service =
+        Service { subject: "my.enrich".into(), effect: Effect::ReadOnly, description: None };
+    let step = |operator, settings: &str, effect, service| ChainStep {
+        operator: name(operator),
+        settings: settings.into(),
+        effect,
+        service,
+    };
+    wire.add(
+        "chain",
+        Chain {
+            name: name("shop"),
+            steps: vec![
+                step("jq", r#"{"filter":"."}"#, Effect::Pure, None),
+                step("enrich", "", Effect::ReadOnly, Some(service)),
+            ],
+            step_timeout_ms: 60_000,
+            isolation: Isolation::Snapshot,
+        },
+    );
+    for (what, end) in [
+        ("finish-decided", AttemptEnd::Decided { version: Timestamp(7), good: true }),
+        ("finish-failed", AttemptEnd::Failed { step: 2, fault: fault() }),
+        ("finish-conflict", AttemptEnd::Conflict { version: Timestamp(7) }),
+        ("finish-full", AttemptEnd::Full { worker: node("w1") }),
+        ("finish-gone", AttemptEnd::Gone { worker: node("w1") }),
+        ("finish-again", AttemptEnd::Again { fault: fault() }),
+    ] {
+        wire.add(what, Finish { job: JobId([1; 16]), attempt: AttemptId([2; 16]), end });
+    }
+    for (what, result) in [
+        ("finished-result", Answer::Result(Blob::from("out"))),
+        ("finished-fault", Answer::Fault(fault())),
+    ] {
+        wire.add(what, Finished { job: JobId([1; 16]), version: Timestamp(7), result });
+    }
+}
+
+fn heartbeats(wire: &mut Wire) {
+    let offer =
+        Offer { name: name("jq"), effect: Effect::Pure, help: "a filter".into(), native: false };
+    for (what, load) in [
+        ("heartbeat-scheduler", Load::Scheduler { jobs: 3 }),
+        (
+            "heartbeat-worker",
+            Load::Worker { outstanding: 4, credit: 2_048, operators: vec![offer] },
+        ),
+        (
+            "heartbeat-storage",
+            Load::Storage { partitions: 64, led: vec![Led { partition: 5, epoch: 2 }] },
+        ),
+    ] {
+        wire.add(what, Heartbeat { node: node("n1"), boot: 42, draining: false, load });
+    }
+}
+
+fn requests(wire: &mut Wire) {
+    let write = |change, condition| {
+        let mutation = Mutation { key: key("k"), change };
+        Ask::Write(Write { request: RequestId([4; 16]), mutation, condition })
+    };
+    let commit = Commit {
+        job: JobId([1; 16]),
+        attempt: AttemptId([2; 16]),
+        chain: name("shop"),
+        snapshot: Timestamp(6),
+        isolation: Isolation::Serializable,
+        effects: effects(),
+        end: End::Committed(Blob::from("out")),
+        keep_ms: 600_000,
+    };
+    let scan = Scan {
+        prefix: "{t}:".into(),
+        at: At::Snapshot(Timestamp(6)),
+        after: Some(key("{t}:a")),
+        limit: 100,
+    };
+    let value = Some(Blob::from("1"));
+    for (what, ask) in [
+        ("ask-read", Ask::Read(Read { key: key("k"), at: At::Latest })),
+        ("ask-scan", Ask::Scan(scan)),
+        ("ask-write", write(Change::Put(Blob::from("v")), Condition::Always)),
+        ("ask-update", write(Change::Delete, Condition::ValueIs(value))),
+        ("ask-update-version", write(Change::Add(1), Condition::VersionIs(Timestamp(3)))),
+        ("ask-commit", Ask::Commit(commit)),
+        ("ask-outcome", Ask::Outcome(JobId([1; 16]))),
+    ] {
+        wire.add(what, Request { id: 9, partition: 5, ask });
+    }
+}
+
+fn responses(wire: &mut Wire) {
+    let record = Record { version: Timestamp(7), value: Some(Blob::from("v")) };
+    let found = vec![Found { key: key("k"), record: record.clone() }];
+    let done = Written::Done { version: Timestamp(7), value: Some(-3) };
+    let differs = Written::Differs { version: Timestamp(7), value: None };
+    for (what, tell) in [
+        ("tell-record", Tell::Record(record)),
+        ("tell-records", Tell::Records { found, next: Some(key("k")) }),
+        ("tell-written", Tell::Written(done)),
+        ("tell-differs", Tell::Written(differs)),
+        ("tell-committed", Tell::Decided(Decided::Outcome(outcome(End::Cancelled)))),
+        (
+            "tell-conflict",
+            Tell::Decided(Decided::Conflict { key: key("k"), version: Timestamp(7) }),
+        ),
+        ("tell-outcome", Tell::Outcome(Some(outcome(End::Failed(fault()))))),
+        ("tell-not-primary", Tell::NotPrimary { primary: Some(node("n2")) }),
+        ("tell-fault", Tell::Fault(fault())),
+        ("tell-too-old", Tell::SnapshotTooOld { horizon: Timestamp(5) }),
+    ] {
+        wire.add(what, Response { id: 9, tell });
+    }
+}
+
+fn log_records(wire: &mut Wire) {
+    let written = Written::Done { version: Timestamp(7), value: None };
+    let write =
+        Decision::Write { request: RequestId([4; 16]), mutation: mutations().pop(), written };
+    let end = End::Dead(fault());
+    for (what, decision) in [
+        ("log-epoch", Decision::Epoch),
+        ("log-write", write),
+        ("log-outcome", Decision::Outcome { outcome: outcome(end), mutations: mutations() }),
+        ("log-effects", Decision::Effects { mutations: mutations() }),
+        ("log-ceiling", Decision::Ceiling(Timestamp(11))),
+    ] {
+        let record =
+            LogRecord { partition: 5, epoch: 2, index: 17, version: Timestamp(7), decision };
+        wire.add(what, record);
+    }
+}
+
+#[test]
+fn messages_have_the_bytes_that_were_agreed() {
+    let mut wire = Wire::default();
+    jobs(&mut wire);
+    heartbeats(&mut wire);
+    requests(&mut wire);
+    responses(&mut wire);
+    log_records(&mut wire);
+    let golden = include_str!("wire.golden");
+    if wire.0 != golden {
+        // Written for whoever changes the protocol on purpose; see the difference with git.
+        std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire.golden"), &wire.0).unwrap();
+    }
+    for (now, agreed) in wire.0.lines().zip(golden.lines()) {
+        assert_eq!(now, agreed);
+    }
+    assert_eq!(wire.0, golden, "see wire.golden in the target folder's tmp");
+}
