@@ -13,3 +13,39 @@ pub mod disk;
 pub mod log;
 pub mod machine;
 pub mod state;
+
+#[cfg(feature = "service")]
+mod applier;
+#[cfg(feature = "service")]
+mod clock;
+#[cfg(feature = "service")]
+mod cluster;
+#[cfg(feature = "service")]
+mod config;
+#[cfg(feature = "service")]
+mod data;
+#[cfg(feature = "service")]
+mod edge;
+#[cfg(feature = "service")]
+mod error;
+#[cfg(feature = "service")]
+mod intake;
+#[cfg(feature = "service")]
+mod metrics;
+#[cfg(feature = "service")]
+mod open;
+#[cfg(feature = "service")]
+mod report;
+#[cfg(feature = "service")]
+mod run;
+#[cfg(feature = "service")]
+mod turn;
+#[cfg(feature = "service")]
+mod writer;
+
+#[cfg(feature = "service")]
+pub use config::Config;
+#[cfg(feature = "service")]
+pub use error::Error;
+#[cfg(feature = "service")]
+pub use run::run;

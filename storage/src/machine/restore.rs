@@ -67,6 +67,7 @@ impl<C> Node<C> {
     /// # Errors
     /// [`StateError`].
     pub fn new<S: State>(settings: Settings, state: &S) -> Result<Self, StateError> {
+        let settings = Settings { partitions: settings.partitions.max(1), ..settings };
         let mut partitions = Vec::with_capacity(usize::from(settings.partitions));
         let mut latest = Timestamp::ZERO;
         for number in 0..settings.partitions {
@@ -85,7 +86,7 @@ impl<C> Node<C> {
             early: BTreeMap::new(),
             held: 0,
             pending_bytes: 0,
-            retention: Retention::default(),
+            retention: Retention::new(),
             deadline_us: None,
         })
     }

@@ -22,7 +22,7 @@ const ENTRIES: usize = 256;
 const VERSIONS: usize = 1_024;
 
 /// Where forgetting stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retention {
     next_us: u64,
     next_partition: u16,
@@ -31,6 +31,11 @@ pub(super) struct Retention {
 }
 
 impl Retention {
+    /// Nothing is forgotten before the node has begun.
+    pub(super) const fn new() -> Self {
+        Self { next_us: u64::MAX, next_partition: 0, batch: None }
+    }
+
     pub(super) const fn start(&mut self, now: Now) {
         self.next_us = now.mono_us + IDLE_US;
     }

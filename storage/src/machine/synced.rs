@@ -34,6 +34,7 @@ impl<C> Node<C> {
                     self.answer(now, to, response, version, out);
                 }
                 Waiting::Request(from, request) => {
+                    self.make_room(out);
                     self.request(now, from, request, state, out)?;
                 }
             }

@@ -1,0 +1,188 @@
+//! What a person asks for, from subject, headers and body.
+
+use super::scan::Gathered;
+use super::{Parsed, What};
+use async_nats::Message;
+use catena_protocol::message::read::{At, Read, Scan};
+use catena_protocol::message::store::Ask;
+use catena_protocol::message::write::{Change, Condition, Mutation, Write};
+use catena_protocol::subject::{StoreVerb, Subjects};
+use catena_protocol::{Blob, Code, Fault, Key, RequestId, Timestamp, edge, key, limit};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub(super) fn parse(
+    subjects: &Subjects,
+    partitions: u16,
+    message: &Message,
+) -> Result<Parsed, Fault> {
+    let whole_scan = subjects.strip(&message.subject) == Some("storage.scan");
+    let (verb, key) = match subjects.parse_store(&message.subject) {
+        Some(parsed) => parsed,
+        None if whole_scan => (StoreVerb::Scan, ""),
+        None => return Err(unknown_verb(subjects)),
+    };
+    if verb == StoreVerb::Scan {
+        return scan(partitions, key, message);
+    }
+    let key = Key::new(key).map_err(|error| Fault::new(key_code(error), error.to_string()))?;
+    let version = version(message)?;
+    if verb == StoreVerb::Read {
+        let at = version.map_or(At::Latest, At::Snapshot);
+        let what = What::Read { key: key.to_string() };
+        let partition = key.partition(partitions);
+        return Ok(Parsed { what, asks: vec![(partition, Ask::Read(Read { key, at }))] });
+    }
+    let (change, condition) = change(verb, version, message)?;
+    let what = What::Write { key: key.to_string() };
+    let partition = key.partition(partitions);
+    let request = request_id(message, verb, &key);
+    let write = Write { request, mutation: Mutation { key, change }, condition };
+    Ok(Parsed { what, asks: vec![(partition, Ask::Write(write))] })
+}
+
+fn unknown_verb(subjects: &Subjects) -> Fault {
+    Fault::bad_request(format_args!(
+        "expected `{prefix}.storage.<verb>.<key>` with verb `read`, `write`, `update-if-value-is`, \
+         `add`, `delete` or `scan`; nothing was done",
+        prefix = subjects.prefix()
+    ))
+}
+
+const fn key_code(error: key::KeyError) -> Code {
+    match error {
+        key::KeyError::TooLong { .. } => Code::TooLarge,
+        _ => Code::BadRequest,
+    }
+}
+
+fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+fn version(message: &Message) -> Result<Option<Timestamp>, Fault> {
+    let Some(text) = header(message, edge::VERSION) else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(version) => Ok(Some(Timestamp(version))),
+        Err(_) => Err(Fault::bad_request(format_args!(
+            "`{}` in header `{}` is not a version; nothing was done",
+            text.chars().take(64).collect::<String>(),
+            edge::VERSION
+        ))),
+    }
+}
+
+/// The id of a write: a hash of what the caller calls it, so that sent again it happens once.
+fn request_id(message: &Message, verb: StoreVerb, key: &Key) -> RequestId {
+    let Some(name) = header(message, edge::IDEMPOTENCY_KEY) else {
+        return RequestId(rand::random());
+    };
+    let mut hash = Sha256::new();
+    for part in [verb.as_str(), key.as_str(), name] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.finalize()[..16]);
+    RequestId(id)
+}
+
+fn change(
+    verb: StoreVerb,
+    version: Option<Timestamp>,
+    message: &Message,
+) -> Result<(Change, Condition), Fault> {
+    let condition = version.map_or(Condition::Always, Condition::VersionIs);
+    match verb {
+        StoreVerb::Write => {
+            // A copy, so that the record does not keep the whole received buffer alive.
+            Ok((Change::Put(Blob::from(message.payload.to_vec())), condition))
+        }
+        StoreVerb::Delete => Ok((Change::Delete, condition)),
+        StoreVerb::Add => {
+            let text = std::str::from_utf8(&message.payload).unwrap_or_default();
+            let delta = text.trim().parse().map_err(|_| {
+                Fault::bad_request("the body must be a decimal integer; nothing was changed")
+            })?;
+            Ok((Change::Add(delta), condition))
+        }
+        StoreVerb::UpdateIfValueIs => update(version, &message.payload),
+        StoreVerb::Read | StoreVerb::Scan => Err(Fault::bad_request("not a write")),
+    }
+}
+
+fn update(version: Option<Timestamp>, body: &[u8]) -> Result<(Change, Condition), Fault> {
+    let wrong = |why: &str| {
+        Fault::bad_request(format_args!(
+            "{why}; expected JSON such as `{{\"expected\": \"old\", \"value\": \"new\"}}` or \
+             `{{\"version\": 1, \"value\": \"new\"}}`, null standing for no record; nothing was changed"
+        ))
+    };
+    let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not JSON"))?;
+    let Value::Object(mut fields) = body else { return Err(wrong("the body is not an object")) };
+    let value = fields.remove("value").ok_or_else(|| wrong("`value` is missing"))?;
+    let condition = match (fields.remove("expected"), fields.remove("version"), version) {
+        (Some(expected), None, None) => Condition::ValueIs(text(expected)),
+        (None, Some(found), None) => Condition::VersionIs(Timestamp(
+            found.as_u64().ok_or_else(|| wrong("`version` is not a version"))?,
+        )),
+        (None, None, Some(version)) => Condition::VersionIs(version),
+        (None, None, None) => return Err(wrong("`expected` or `version` is missing")),
+        _ => return Err(wrong("`expected` and `version` exclude each other")),
+    };
+    if let Some(name) = fields.keys().next() {
+        let name: String = name.chars().take(64).collect();
+        return Err(wrong(&format!("`{name}` is not known")));
+    }
+    Ok((text(value).map_or(Change::Delete, Change::Put), condition))
+}
+
+/// The value that a JSON value stands for: strings their text, null none, others their JSON.
+fn text(value: Value) -> Option<Blob> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.into()),
+        other => Some(other.to_string().into()),
+    }
+}
+
+fn scan(partitions: u16, prefix: &str, message: &Message) -> Result<Parsed, Fault> {
+    if prefix.len() > limit::KEY_BYTES {
+        let why = format!("the prefix has more than {} bytes", limit::KEY_BYTES);
+        return Err(Fault::new(Code::TooLarge, why));
+    }
+    let (after, limit) = page(&message.payload)?;
+    let at = version(message)?.map_or(At::Latest, At::Snapshot);
+    let one = |partition| {
+        let scan = Scan { prefix: prefix.to_owned(), at, after: after.clone(), limit };
+        (partition, Ask::Scan(scan))
+    };
+    let tagged = key::tag(prefix).len() < prefix.len();
+    let asks: Vec<(u16, Ask)> = if tagged {
+        vec![one(catena_protocol::partition(prefix, partitions))]
+    } else {
+        (0..partitions).map(one).collect()
+    };
+    Ok(Parsed { what: What::Scan(Gathered::new(asks.len(), limit)), asks })
+}
+
+/// The optional body of a scan: `{"after": "key", "limit": 100}`.
+fn page(body: &[u8]) -> Result<(Option<Key>, u32), Fault> {
+    let wrong = || {
+        Fault::bad_request(
+            "the body of a scan is empty or JSON such as `{\"after\": \"key\", \"limit\": 100}`",
+        )
+    };
+    if body.trim_ascii().is_empty() {
+        return Ok((None, limit::SCAN_RECORDS));
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Page {
+        after: Option<Key>,
+        limit: Option<u32>,
+    }
+    let page: Page = serde_json::from_slice(body).map_err(|_| wrong())?;
+    let limit = page.limit.unwrap_or(limit::SCAN_RECORDS).clamp(1, limit::SCAN_RECORDS);
+    Ok((page.after, limit))
+}

@@ -1,0 +1,68 @@
+//! The figures of a storage node, by the verbs of what it does.
+
+use catena_protocol::Code;
+use catena_protocol::message::commit::Decided;
+use catena_protocol::message::store::Tell;
+use metrics::{counter, gauge, histogram};
+use std::time::Duration;
+
+/// One batch of frames was made durable.
+pub(crate) fn synced(took: Duration, frames: usize, records: usize) {
+    histogram!("catena_storage_sync_seconds").record(took);
+    histogram!("catena_storage_sync_frames").record(frames as f64);
+    histogram!("catena_storage_sync_records").record(records as f64);
+}
+
+/// What is on its way.
+pub(crate) fn pending(held: usize, bytes: usize) {
+    gauge!("catena_storage_held_requests").set(held as f64);
+    gauge!("catena_storage_pending_bytes").set(bytes as f64);
+}
+
+/// A message that could not be understood.
+pub(crate) fn malformed() {
+    counter!("catena_storage_malformed_total").increment(1);
+}
+
+/// Answers of one turn, by what they are: counted here, handed over once.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    read: u64,
+    write: u64,
+    commit: u64,
+    conflict: u64,
+    refused: u64,
+    busy: u64,
+}
+
+impl Answers {
+    pub(crate) fn count(&mut self, tell: &Tell) {
+        let counter = match tell {
+            Tell::Record(_) | Tell::Records { .. } | Tell::Outcome(_) => &mut self.read,
+            Tell::Written(_) => &mut self.write,
+            Tell::Decided(Decided::Outcome(_)) => &mut self.commit,
+            Tell::Decided(Decided::Conflict { .. }) => &mut self.conflict,
+            Tell::Fault(fault) if fault.code == Code::TooBusy => &mut self.busy,
+            Tell::Fault(_) | Tell::SnapshotTooOld { .. } | Tell::NotPrimary { .. } => {
+                &mut self.refused
+            }
+        };
+        *counter += 1;
+    }
+
+    /// Hands the counts over and begins anew.
+    pub(crate) fn publish(&mut self) {
+        let all = [
+            ("catena_storage_read_total", self.read),
+            ("catena_storage_write_total", self.write),
+            ("catena_storage_commit_total", self.commit),
+            ("catena_storage_conflict_total", self.conflict),
+            ("catena_storage_refused_total", self.refused),
+            ("catena_storage_busy_total", self.busy),
+        ];
+        for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            counter!(name).increment(count);
+        }
+        *self = Self::default();
+    }
+}

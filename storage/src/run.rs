@@ -1,0 +1,292 @@
+//! The process around the rules: one loop that owns the machine, a thread that writes the log, a
+//! thread that changes the state.
+//!
+//! The loop takes everything that is ready, hands it to the machine, and sends what gathered for
+//! each inbox as one message. While a sync is under way it goes on evaluating: what it appends
+//! then is the next batch.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::data::{DataDirectory, Owner, hex};
+use crate::error::Error;
+use crate::intake::{self, Topic};
+use crate::machine::{Input, Settings};
+use crate::open::{Opened, Place, open};
+use crate::report::Report;
+use crate::turn::{Parts, Turn};
+use crate::{applier, cluster, log, writer};
+use async_nats::Message;
+use catena_link::{Intake, Link, connect};
+use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
+use catena_protocol::message::store::Cluster;
+use catena_protocol::subject::Role;
+use catena_protocol::{NodeId, codec, limit};
+use catena_service::{Discovery, Facts, Identity, Shutdown};
+use serde_json::json;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::{error, info};
+
+/// Messages taken in one turn at most.
+const MESSAGES: usize = 256;
+/// How long an orderly end may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs a storage node until the end is asked for or the node must not go on.
+///
+/// # Errors
+/// [`Error`]. Acknowledged writes are on disk in every case.
+pub async fn run(
+    config: Config,
+    settings: catena_link::Settings,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    if config.partitions == 0 {
+        return Err(Error::NoPartitions);
+    }
+    let directory = DataDirectory::take(&config.data)?;
+    let found = directory.owner()?;
+    check_partitions(&config, found.as_ref())?;
+    let disk = found.map_or_else(rand::random, |owner| owner.ids.disk);
+    let id = config.id.clone().unwrap_or_else(|| node_id(&disk));
+    let identity = Identity::new(Role::Storage, Some(id));
+    let link = connect(settings, &identity.connection_name(), true).await?;
+
+    let known = cluster::known(&link).await;
+    let ours = found.map(|owner| owner.ids.cluster);
+    cluster::compare(&link, known.as_ref(), ours.as_ref())?;
+    let owner = match found {
+        Some(owner) => owner,
+        None => found_cluster(&directory, disk, config.partitions)?,
+    };
+    let name = Cluster { id: hex(&owner.ids.cluster), partitions: owner.partitions };
+    cluster::announce(&link, &name).await;
+    cluster::compare(&link, cluster::known(&link).await.as_ref(), Some(&owner.ids.cluster))?;
+
+    let service = Service::start(&config, &directory, &owner, identity, link, name).await?;
+    let ended = service.serve(shutdown).await;
+    drop(directory);
+    ended
+}
+
+fn check_partitions(config: &Config, found: Option<&Owner>) -> Result<(), Error> {
+    match found {
+        Some(owner) if owner.partitions != config.partitions => {
+            Err(Error::Partitions { found: owner.partitions, wanted: config.partitions })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Begins a cluster: its name is on disk before anything else is.
+fn found_cluster(
+    directory: &DataDirectory,
+    disk: [u8; 16],
+    partitions: u16,
+) -> Result<Owner, Error> {
+    let owner = Owner { ids: log::Identity { cluster: rand::random(), disk }, partitions };
+    directory.set_owner(&owner)?;
+    info!(cluster = hex(&owner.ids.cluster), partitions, "a new cluster begins");
+    Ok(owner)
+}
+
+#[allow(clippy::expect_used, reason = "hexadecimal digits always make a short name")]
+fn node_id(disk: &[u8; 16]) -> NodeId {
+    NodeId::new(format!("storage-{}", &hex(disk)[..8])).expect("a valid id")
+}
+
+struct Service {
+    identity: Identity,
+    turn: Turn,
+    intake: Intake<Topic>,
+    reports: UnboundedReceiver<Report>,
+    threads: [JoinHandle<()>; 2],
+    facts: Facts,
+    _discovery: Discovery,
+}
+
+impl Service {
+    async fn start(
+        config: &Config,
+        directory: &DataDirectory,
+        owner: &Owner,
+        identity: Identity,
+        link: Link,
+        cluster: Cluster,
+    ) -> Result<Self, Error> {
+        let clock = Clock::start();
+        let settings = Settings {
+            partitions: owner.partitions,
+            retention_ms: config.retention_ms,
+            ..Settings::default()
+        };
+        let place = Place { log: directory.log(), state: directory.state(), ids: owner.ids };
+        let Opened { node, state, log } =
+            tokio::task::spawn_blocking(move || open(place, settings, clock.now()))
+                .await
+                .map_err(|_| Error::Thread("opening"))??;
+        let (sender, reports) = unbounded_channel();
+        let thread =
+            |source| Error::Data { doing: "start threads for", path: config.data.clone(), source };
+        let (to_log, writer) = writer::start(log, sender.clone()).map_err(thread)?;
+        let (to_state, applier) =
+            applier::start(state.clone(), to_log.clone(), sender).map_err(thread)?;
+
+        let (endpoints, counted) = intake::endpoints(&link, &identity.id);
+        let intake = intake::subscribe(&link, &identity.id).await?;
+        let facts = Facts::default();
+        let description = "keeps records and the outcomes of jobs";
+        let discovery =
+            Discovery::start(&link.client, &identity, description, endpoints, facts.clone())
+                .await
+                .map_err(Error::closed)?;
+        let mut turn =
+            Turn::new(Parts { link, clock, node, state, to_log, to_state, cluster, counted });
+        turn.begin()?;
+        info!(id = %identity.id, partitions = owner.partitions, "storage node serves");
+        Ok(Self {
+            identity,
+            turn,
+            intake,
+            reports,
+            threads: [writer, applier],
+            facts,
+            _discovery: discovery,
+        })
+    }
+
+    async fn serve(mut self, mut shutdown: Shutdown) -> Result<(), Error> {
+        let mut heartbeat = every(limit::HEARTBEAT_MS);
+        let mut messages = Vec::new();
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break Ok(()),
+                _ = heartbeat.tick() => self.beat(false).await,
+                more = self.next(&mut messages) => if let Err(error) = more.and_then(|more| {
+                    if more { Ok(()) } else { Err(Error::Closed("its subscriptions ended".to_owned())) }
+                }) {
+                    break Err(error);
+                },
+            }
+            let flushed = tokio::select! {
+                flushed = self.turn.flush() => flushed,
+                () = shutdown.requested() => break Ok(()),
+            };
+            if let Err(error) = flushed {
+                break Err(error);
+            }
+        };
+        match ended {
+            Ok(()) => self.finish().await,
+            Err(failed) => {
+                error!(error = %failed, "the storage node stops");
+                Err(failed)
+            }
+        }
+    }
+
+    /// Waits for something to do and does it. Returns false when no message can come any more.
+    async fn next(&mut self, messages: &mut Vec<(Topic, Message)>) -> Result<bool, Error> {
+        let deadline = self.turn.node.next_deadline().map(|at| self.turn.clock.at(at));
+        let timer = async {
+            match deadline {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            report = self.reports.recv() => {
+                let report = report.ok_or(Error::Thread("log"))?;
+                self.report(report)?;
+                while let Ok(more) = self.reports.try_recv() {
+                    self.report(more)?;
+                }
+            }
+            more = self.intake.next(MESSAGES, messages) => {
+                self.turn.take(messages)?;
+                return Ok(more);
+            }
+            () = timer => self.turn.input(Input::Tick)?,
+        }
+        Ok(true)
+    }
+
+    fn report(&mut self, report: Report) -> Result<(), Error> {
+        match report {
+            Report::Synced { frame } => self.turn.input(Input::Synced { frame }),
+            Report::Applied { batch } => self.turn.input(Input::Applied { batch }),
+            Report::Failed(error) => Err(error),
+        }
+    }
+
+    async fn beat(&mut self, draining: bool) {
+        let led: Vec<Led> =
+            self.turn.node.led().map(|(partition, epoch)| Led { partition, epoch }).collect();
+        self.facts.set(json!({
+            "partitions_led": led.len(),
+            "records_approximate": self.turn.state.approximate_versions(),
+            "bytes": self.turn.state.bytes().unwrap_or(0),
+            "requests_held": self.turn.node.held(),
+            "bytes_pending": self.turn.node.pending_bytes(),
+        }));
+        let partitions = self.turn.cluster.partitions;
+        let heartbeat = Heartbeat {
+            node: self.identity.id.clone(),
+            boot: self.identity.boot,
+            draining,
+            load: Load::Storage { partitions, led },
+        };
+        let subject = self.turn.link.subjects.heartbeat(Role::Storage, &self.identity.id);
+        let body = codec::encode(&heartbeat);
+        if let Err(error) = self.turn.link.client.publish(subject, body.into()).await {
+            tracing::warn!(%error, "a heartbeat could not be sent");
+        }
+    }
+
+    /// Takes nothing new, answers what is under way, and leaves everything durable.
+    async fn finish(mut self) -> Result<(), Error> {
+        info!("the storage node finishes what is under way");
+        let drained = tokio::time::timeout(DRAIN, self.drain()).await;
+        if drained.is_err() {
+            tracing::warn!("some requests were not answered; they will be asked again");
+        }
+        let Self { turn, threads, mut reports, .. } = self;
+        let client = turn.link.client.clone();
+        drop(turn);
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().all(|thread| thread.join().is_ok())
+        });
+        if !joined.await.unwrap_or(false) {
+            return Err(Error::Thread("log or state"));
+        }
+        let _ = tokio::time::timeout(DRAIN, client.flush()).await;
+        while let Ok(report) = reports.try_recv() {
+            if let Report::Failed(error) = report {
+                return Err(error);
+            }
+        }
+        drained.unwrap_or(Ok(()))
+    }
+
+    async fn drain(&mut self) -> Result<(), Error> {
+        self.beat(true).await;
+        self.intake.drain().await;
+        let mut messages = Vec::new();
+        let mut open = true;
+        while open || self.turn.node.held() > 0 {
+            open = self.next(&mut messages).await? && open;
+            self.turn.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+fn every(ms: u64) -> Interval {
+    let mut interval = interval(Duration::from_millis(ms));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

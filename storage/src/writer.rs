@@ -1,0 +1,86 @@
+//! The thread that writes the log: everything that is queued becomes one batch and one sync.
+//!
+//! The first error ends it for good: what is on disk after a failed write or sync is unknown, and
+//! trying again could make it look well.
+
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::log::{Log, LogError};
+use crate::metrics;
+use crate::report::Report;
+use catena_protocol::message::replicate::LogRecord;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A batch is written when it has so many records. A frame has at most a quarter of what fits.
+const RECORDS: usize = crate::log::BATCH_RECORDS / 2;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(crate) enum ToLog {
+    /// Append a frame.
+    Append { frame: u64, records: Vec<LogRecord> },
+    /// Everything up to this frame is durable in the state.
+    Release { frame: u64 },
+}
+
+/// Starts the thread. It ends when all senders are gone and everything is written.
+pub(crate) fn start<D>(
+    log: Log<D>,
+    reports: UnboundedSender<Report>,
+) -> std::io::Result<(Sender<ToLog>, JoinHandle<()>)>
+where
+    D: Disk + Send + 'static,
+    D::File: Send,
+{
+    let (sender, receiver) = channel();
+    let thread = std::thread::Builder::new().name("storage-log".to_owned()).spawn(move || {
+        if let Err(error) = write_all(log, &receiver, &reports) {
+            let _ = reports.send(Report::Failed(Error::Log(error)));
+        }
+    })?;
+    Ok((sender, thread))
+}
+
+fn write_all<D: Disk>(
+    mut log: Log<D>,
+    receiver: &Receiver<ToLog>,
+    reports: &UnboundedSender<Report>,
+) -> Result<(), LogError> {
+    let mut frames: Vec<Vec<LogRecord>> = Vec::new();
+    while let Ok(first) = receiver.recv() {
+        let mut next = Some(first);
+        let mut last = None;
+        let mut release = None;
+        let mut records = 0;
+        while let Some(message) = next.take() {
+            match message {
+                ToLog::Append { frame, records: more } => {
+                    last = Some(frame);
+                    records += more.len();
+                    frames.push(more);
+                }
+                ToLog::Release { frame } => release = Some(frame),
+            }
+            if records < RECORDS && frames.len() < MOST_FRAMES {
+                next = receiver.try_recv().ok();
+            }
+        }
+        if let Some(frame) = last {
+            let started = Instant::now();
+            log.append(frames.iter().flatten(), frame)?;
+            metrics::synced(started.elapsed(), frames.len(), records);
+            frames.clear();
+            let _ = reports.send(Report::Synced { frame });
+        }
+        if let Some(frame) = release {
+            log.release(frame)?;
+        }
+    }
+    Ok(())
+}
+
+/// Frames of one batch: each holds at most about 2 MiB, a batch 16.
+const MOST_FRAMES: usize = 7;

@@ -1,0 +1,49 @@
+//! A node on a real NATS server and a real disk, asked by a service.
+
+mod harness;
+
+use catena_protocol::RequestId;
+use catena_protocol::message::read::At;
+use catena_protocol::message::store::Tell;
+use catena_protocol::message::write::{Change, Condition, Written};
+use catena_testing::NatsServer;
+use harness::{Asker, Running};
+
+#[tokio::test]
+async fn what_was_written_is_read_and_survives_a_restart() {
+    let server = NatsServer::start().await;
+    let node = Running::start(&server, "data").await;
+    let mut asker = Asker::new(&server).await;
+    assert_eq!(asker.value("a").await, None);
+    let first = asker.put("a", "1").await;
+    let second = asker.put("a", "2").await;
+    assert!(second > first);
+    assert_eq!(asker.value("a").await, Some("2".into()));
+    let Tell::Record(old) = asker.read("a", At::Snapshot(first)).await else { panic!() };
+    assert_eq!(old.value, Some("1".into()));
+    node.stop().await;
+
+    let node = Running::start(&server, "data").await;
+    assert_eq!(asker.value("a").await, Some("2".into()));
+    let Tell::Record(old) = asker.read("a", At::Snapshot(first)).await else { panic!() };
+    assert_eq!(old.value, Some("1".into()));
+    let third = asker.put("a", "3").await;
+    assert!(third > second);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_sent_again_happens_once_also_over_a_restart() {
+    let server = NatsServer::start().await;
+    let node = Running::start(&server, "data").await;
+    let mut asker = Asker::new(&server).await;
+    let id = RequestId([7; 16]);
+    let first = asker.write_as(id, "n", Change::Add(5), Condition::Always).await;
+    assert!(matches!(first, Tell::Written(Written::Done { value: Some(5), .. })));
+    assert_eq!(asker.write_as(id, "n", Change::Add(5), Condition::Always).await, first);
+    node.stop().await;
+    let node = Running::start(&server, "data").await;
+    assert_eq!(asker.write_as(id, "n", Change::Add(5), Condition::Always).await, first);
+    assert_eq!(asker.value("n").await, Some("5".into()));
+    node.stop().await;
+}
