@@ -7,10 +7,10 @@ use crate::job::JobStatus;
 use crate::run::{self, Cbor, Command, Job, Json, Run, RunResult};
 use crate::store::Store;
 use crate::submit::{self, Submit};
-use crate::{Error, Options};
+use crate::{Error, ErrorKind, Options};
 use bytes::Bytes;
 use catena_link::Link;
-use catena_protocol::{Blob, Code, Fault, JobId, Timestamp, limit};
+use catena_protocol::{Blob, JobId, Timestamp, limit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -239,26 +239,32 @@ impl Client {
         &self,
         job: Job,
         wait: Duration,
-    ) -> Result<(Timestamp, Blob), Fault> {
+    ) -> Result<(Timestamp, Blob), Error> {
         let deadline_us = self.inner.clock.after(wait);
         let (caller, answer) = oneshot::channel();
         let command = Command::Run { caller, job, deadline_us };
         if let Err(refused) = self.inner.jobs.try_send(command) {
-            let mpsc::error::TrySendError::Full(command) = refused else {
-                return Err(Error::closed().into());
-            };
-            let deadline = self.inner.clock.at(deadline_us);
-            match tokio::time::timeout_at(deadline, self.inner.jobs.send(command)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Error::closed().into()),
-                Err(_) => {
-                    return Err(Fault::new(
-                        Code::TooBusy,
-                        "too many jobs wait in this client; this one was not sent; try again later",
-                    ));
-                }
-            }
+            self.enqueue(refused, deadline_us).await?;
         }
-        answer.await.unwrap_or_else(|_| Err(Error::closed().into()))
+        Ok(answer.await.map_err(|_| Error::closed())??)
+    }
+
+    /// The task is behind: waits for room, but not beyond the deadline.
+    async fn enqueue(
+        &self,
+        refused: mpsc::error::TrySendError<Command>,
+        deadline_us: u64,
+    ) -> Result<(), Error> {
+        let mpsc::error::TrySendError::Full(command) = refused else {
+            return Err(Error::closed());
+        };
+        let deadline = self.inner.clock.at(deadline_us);
+        match tokio::time::timeout_at(deadline, self.inner.jobs.send(command)).await {
+            Ok(sent) => sent.map_err(|_| Error::closed()),
+            Err(_) => Err(Error::new(
+                ErrorKind::TooBusy,
+                "too many jobs wait in this client; this one was not sent; try again later",
+            )),
+        }
     }
 }

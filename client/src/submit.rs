@@ -170,15 +170,21 @@ pub(crate) async fn wait(
         let stands = match status_by(client, job, deadline).await {
             Ok(status) if status.state.is_final() => return result(client, job, deadline).await,
             Ok(status) => Ok(status.state),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+            Err(error) if may_change(&error) => Err(error),
             Err(error) => return Err(error),
         };
         if Instant::now() + pause >= deadline {
-            return Err(stands.map_or_else(|unknown| unknown, |state| still(job, state)));
+            return Err(stands.map_or_else(|error| error, |state| still(job, state)));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Whether the same question may be answered later: the job is not known yet, or its home is
+/// away.
+fn may_change(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unavailable)
 }
 
 async fn result(client: &Client, job: JobId, deadline: Instant) -> Result<RunResult, Error> {

@@ -185,7 +185,7 @@ impl<'a, D> Run<'a, D> {
             inline: self.inline.then_some(self.chain),
         };
         let finished = self.client.run_job(Job { chain, submit }, wait.saturating_add(GRACE)).await;
-        let (version, result) = finished.map_err(|fault| Error::from(fault).of_job(job))?;
+        let (version, result) = finished.map_err(|error| error.of_job(job))?;
         self.client.causality().saw(version);
         Ok(RunResult { job, version, bytes: result.0 })
     }

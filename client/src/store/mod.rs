@@ -22,7 +22,7 @@ use catena_protocol::message::commit::{Commit, Decided, Outcome};
 use catena_protocol::message::read::{At, Read, Record, Scan};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
-use catena_protocol::{Blob, Code, Fault, JobId, Key, RequestId, Timestamp, limit};
+use catena_protocol::{Blob, Fault, JobId, Key, RequestId, Timestamp, limit};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use task::Command;
@@ -103,7 +103,7 @@ impl Store {
     async fn read_when(&self, key: &str, at: At) -> Result<Entry, Error> {
         let key = Key::new(key)?;
         let partition = self.partition_of(&key).await?;
-        match self.ask(partition, Ask::Read(Read { key, at })).await? {
+        match self.tell(partition, Ask::Read(Read { key, at })).await? {
             Tell::Record(record) => Ok(self.entry(record)),
             other => Err(unexpected(other)),
         }
@@ -252,7 +252,7 @@ impl Store {
     /// No primary in time.
     pub async fn commit(&self, commit: Commit) -> Result<Decided, Error> {
         let home = self.home_of(commit.job).await?;
-        match self.ask(home, Ask::Commit(commit)).await? {
+        match self.tell(home, Ask::Commit(commit)).await? {
             Tell::Decided(decided) => Ok(decided),
             other => Err(unexpected(other)),
         }
@@ -264,7 +264,7 @@ impl Store {
     /// No primary in time.
     pub async fn outcome(&self, job: JobId) -> Result<Option<Outcome>, Error> {
         let home = self.home_of(job).await?;
-        match self.ask(home, Ask::Outcome(job)).await? {
+        match self.tell(home, Ask::Outcome(job)).await? {
             Tell::Outcome(outcome) => Ok(outcome),
             other => Err(unexpected(other)),
         }
@@ -276,16 +276,20 @@ impl Store {
     /// # Errors
     /// What the storage node refused, or no primary in time.
     pub async fn ask(&self, partition: u16, ask: Ask) -> Result<Tell, Fault> {
+        Ok(self.tell(partition, ask).await?)
+    }
+
+    async fn tell(&self, partition: u16, ask: Ask) -> Result<Tell, Error> {
         self.ask_by(partition, ask, self.shared.clock.after(self.timeout)).await
     }
 
-    async fn ask_by(&self, partition: u16, ask: Ask, deadline_us: u64) -> Result<Tell, Fault> {
+    async fn ask_by(&self, partition: u16, ask: Ask, deadline_us: u64) -> Result<Tell, Error> {
         let (caller, answer) = oneshot::channel();
         let command = Command { caller, partition, ask, deadline_us };
         if let Err(refused) = self.shared.commands.try_send(command) {
             self.enqueue(refused, deadline_us).await?;
         }
-        answer.await.unwrap_or_else(|_| Err(Error::closed().into()))
+        Ok(answer.await.map_err(|_| Error::closed())??)
     }
 
     /// The task is behind: waits for room, but not beyond the deadline.
@@ -293,16 +297,15 @@ impl Store {
         &self,
         refused: mpsc::error::TrySendError<Command>,
         deadline_us: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Error> {
         let mpsc::error::TrySendError::Full(command) = refused else {
-            return Err(Error::closed().into());
+            return Err(Error::closed());
         };
         let deadline = self.shared.clock.at(deadline_us);
         match tokio::time::timeout_at(deadline, self.shared.commands.send(command)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Error::closed().into()),
-            Err(_) => Err(Fault::new(
-                Code::TooBusy,
+            Ok(sent) => sent.map_err(|_| Error::closed()),
+            Err(_) => Err(Error::new(
+                ErrorKind::TooBusy,
                 "too many store requests wait here; nothing was changed; try again later",
             )),
         }
@@ -375,7 +378,7 @@ impl Store {
         let partition = self.partition_of(&key).await?;
         let request = RequestId(rand::random());
         let write = Write { request, mutation: Mutation { key, change }, condition };
-        match self.ask(partition, Ask::Write(write)).await? {
+        match self.tell(partition, Ask::Write(write)).await? {
             Tell::Written(written) => {
                 if let Written::Done { version, .. } = &written {
                     self.shared.causality.saw(*version);
