@@ -1,7 +1,7 @@
 //! **finish**: an attempt ended. Either the job has its outcome, or it runs again, or its failure
 //! becomes the outcome.
 
-use super::jobs::JobKey;
+use super::jobs::{Job, JobKey, Phase};
 use super::workers::Blocked;
 use super::{Effect, Scheduler};
 use catena_protocol::clock::Now;
@@ -17,12 +17,11 @@ impl Scheduler {
         let current =
             self.jobs.get(key).is_some_and(|job| job.attempt == finish.attempt && job.is_running());
         match finish.end {
-            // An outcome is an outcome, whichever attempt reports it.
-            AttemptEnd::Decided { version, good } if current || self.counts(key) => {
+            AttemptEnd::Decided { version, good } if current => {
                 self.decided(now, key, version, good, out);
             }
+            AttemptEnd::Decided { .. } => self.decided_before(now, key, out),
             _ if !current => self.counters.late += 1,
-            AttemptEnd::Decided { .. } => {}
             AttemptEnd::Failed { fault, .. } => self.failed(now, key, fault, out),
             AttemptEnd::Conflict { version } => self.lost(now, key, version, out),
             AttemptEnd::Full { worker } => {
@@ -35,10 +34,16 @@ impl Scheduler {
         }
     }
 
-    /// Whether an earlier attempt that was decided ends the job: it has its outcome, or (where
-    /// none is recorded) the caller that rode along on it has been answered.
-    fn counts(&self, key: JobKey) -> bool {
-        self.jobs.get(key).is_some_and(|job| job.recording || !job.promoted)
+    /// An attempt that was given up has got through after all. Whom it answered is not known
+    /// here, so where it left an outcome everybody is answered from that; where it left none the
+    /// attempt that is out goes on.
+    fn decided_before(&mut self, now: Now, key: JobKey, out: &mut Vec<Effect>) {
+        self.counters.late += 1;
+        let waits = |job: &Job| matches!(job.phase, Phase::Running | Phase::Delayed);
+        if self.jobs.get(key).is_some_and(|job| job.recording && waits(job)) {
+            self.ask_home(now, key, out);
+            self.watch(now.mono_ms(), key);
+        }
     }
 
     /// The last worker has answered the caller that rode along.

@@ -66,8 +66,6 @@ pub(super) struct Job {
     pub(super) recording: bool,
     /// The caller whom the last worker answers.
     pub(super) rider: Option<Caller>,
-    /// Whether that caller has not been on every attempt.
-    pub(super) promoted: bool,
     /// Callers whom the scheduler answers.
     pub(super) others: Vec<Caller>,
     /// The messages on the durable queue that stand for it.
@@ -163,7 +161,6 @@ impl Job {
             keep_ms: None,
             recording: false,
             rider: None,
-            promoted: false,
             others: Vec::new(),
             tokens: Vec::new(),
             attempts: 0,

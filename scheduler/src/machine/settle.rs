@@ -69,7 +69,6 @@ impl Scheduler {
         // Nothing was recorded, so it had no effect: run it again for the others.
         if job.rider.is_none() && !job.others.is_empty() {
             job.rider = Some(job.others.remove(0));
-            job.promoted = true;
         }
         self.assign(now, key, out);
     }
