@@ -98,7 +98,7 @@ impl Cluster {
     pub fn add_storage(&mut self, id: &str, data: PathBuf) -> Result<(), Failure> {
         let settings = self.settings.clone();
         self.add(Role::Storage, id, move |id, shutdown| async move {
-            let config = catena_storage::Config::new(id, data);
+            let config = catena_storage::Config { id: Some(id), ..catena_storage::Config::new(data) };
             catena_storage::run(config, settings, shutdown).await.map_err(|e| e.to_string())
         })
     }

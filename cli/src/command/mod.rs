@@ -1,10 +1,20 @@
 //! The commands, one file each.
 
+mod bench;
+mod chain;
+mod demo;
 mod dev;
 mod health;
+mod job;
+mod job_flags;
+mod kv;
+mod operators;
+mod run;
 mod scheduler;
 mod service_flags;
+mod status;
 mod storage;
+mod submit;
 mod worker;
 
 use crate::failure::Failure;
@@ -15,14 +25,32 @@ use std::process::ExitCode;
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show what Catena does: a cluster of its own, two examples, every result checked
+    Demo(demo::Demo),
     /// Run a whole cluster in this process, with a NATS server unless one is named
     Dev(dev::Dev),
+    /// Run a chain and print its result
+    Run(run::Run),
+    /// Put a job on the durable queue
+    Submit(submit::Submit),
+    /// Ask what becomes of a job
+    Job(job::Job),
+    /// Read and change the store
+    Kv(kv::Kv),
+    /// Define chains
+    Chain(chain::Chain),
+    /// List operators, define service operators
+    Operators(operators::Operators),
+    /// Show every service and how loaded it is
+    Status(status::Status),
     /// Run a scheduler
     Scheduler(scheduler::Scheduler),
     /// Run a worker with the built-in operators
     Worker(worker::Worker),
     /// Run a storage node
     Storage(storage::Storage),
+    /// Measure chains and store operations beside the bare cost of NATS
+    Bench(bench::Bench),
     /// Exit with 0 if a service of this role on this host answers
     Health(health::Health),
 }
@@ -39,10 +67,19 @@ impl Command {
 
     pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
         match self {
+            Self::Demo(demo) => demo.run(settings).await,
             Self::Dev(dev) => dev.run(settings).await,
+            Self::Run(run) => run.run(settings).await,
+            Self::Submit(submit) => submit.run(settings).await,
+            Self::Job(job) => job.run(settings).await,
+            Self::Kv(kv) => kv.run(settings).await,
+            Self::Chain(chain) => chain.run(settings).await,
+            Self::Operators(operators) => operators.run(settings).await,
+            Self::Status(status) => status.run(settings).await,
             Self::Scheduler(scheduler) => scheduler.run(settings).await,
             Self::Worker(worker) => worker.run(settings).await,
             Self::Storage(storage) => storage.run(settings).await,
+            Self::Bench(bench) => bench.run().await,
             Self::Health(health) => health.run(settings).await,
         }
     }

@@ -3,7 +3,7 @@
 use super::service_flags::ServiceFlags;
 use crate::failure::Failure;
 use catena_link::Settings;
-use catena_protocol::{NodeId, limit};
+use catena_protocol::limit;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,10 +26,8 @@ pub(crate) struct Storage {
 impl Storage {
     pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
         self.flags.apply()?;
-        let identity =
-            catena_service::Identity::new(catena_protocol::subject::Role::Storage, self.flags.id);
-        let id: NodeId = identity.id;
-        let mut config = catena_storage::Config::new(id, self.data);
+        let mut config = catena_storage::Config::new(self.data);
+        config.id = self.flags.id;
         config.partitions = self.partitions;
         let shutdown = catena_service::on_signals();
         catena_storage::run(config, settings, shutdown).await.map_err(Failure::new)?;
