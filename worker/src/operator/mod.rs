@@ -18,6 +18,8 @@
 mod built_in;
 mod context;
 mod key_index;
+#[cfg(test)]
+mod memory_store;
 mod native;
 mod payload;
 mod registry;
@@ -79,3 +81,6 @@ pub trait Factory: Send + Sync + 'static {
     /// 400 with the setting that is wrong and what would be right.
     fn configure(&self, settings: &Value) -> Result<Configured, Fault>;
 }
+
+#[cfg(test)]
+mod tests;

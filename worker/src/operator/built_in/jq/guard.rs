@@ -44,6 +44,19 @@ const STACK_BYTES: usize = super::threads::STACK_BYTES / 2;
 
 type Failure = Error<Val>;
 
+/// What one run may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) steps: u64,
+    pub(super) arrays: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { steps: STEPS, arrays: ARRAYS }
+    }
+}
+
 /// What is left of the limits of one run.
 pub(super) struct Budget<'a> {
     ticket: &'a Ticket,
@@ -54,8 +67,8 @@ pub(super) struct Budget<'a> {
 
 impl<'a> Budget<'a> {
     /// A whole budget, for a run that begins here.
-    pub(super) fn new(ticket: &'a Ticket) -> Self {
-        let (steps, arrays) = (Cell::new(STEPS), Cell::new(ARRAYS));
+    pub(super) fn new(ticket: &'a Ticket, limits: Limits) -> Self {
+        let (steps, arrays) = (Cell::new(limits.steps), Cell::new(limits.arrays));
         Self { ticket, stack_base: stack_position(), steps, arrays }
     }
 

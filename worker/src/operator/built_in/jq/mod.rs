@@ -14,6 +14,7 @@ use crate::operator::{Configured, Context, Operator, Output, Running, payload};
 use bytes::Bytes;
 use catena_protocol::chain::Effect;
 use futures_util::FutureExt;
+use guard::Limits;
 use program::{Form, Program};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ struct Jq {
 
 impl Jq {
     async fn filter(self: Arc<Self>, input: Bytes) -> Output {
-        let work = move |ticket: &Ticket| self.program.run(&input, self.form, ticket);
+        let work =
+            move |ticket: &Ticket| self.program.run(&input, self.form, Limits::default(), ticket);
         Threads::shared().run(work).await
     }
 }

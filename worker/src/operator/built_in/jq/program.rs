@@ -2,7 +2,7 @@
 //!
 //! Both are called on threads with a large stack. Unknown here: which threads, and what a step is.
 
-use super::guard::{self, Budget, Guarded, Run};
+use super::guard::{self, Budget, Guarded, Limits, Run};
 use super::threads::Ticket;
 use crate::operator::{Output, payload};
 use bytes::Bytes;
@@ -46,11 +46,19 @@ impl Program {
     /// # Errors
     /// 400 with where it is wrong.
     pub(super) fn compile(filter: &str) -> Result<Self, Fault> {
+        Self::compile_with(filter, guard::guard_def)
+    }
+
+    /// As [`compile`](Self::compile), with each definition rewritten by `guard`.
+    pub(super) fn compile_with(
+        filter: &str,
+        guard: fn(Def<&str>) -> Def<&str>,
+    ) -> Result<Self, Fault> {
         if filter.len() > CHAIN_BYTES {
             return Err(wrong(format!("it is longer than {CHAIN_BYTES} bytes")));
         }
         let main = Def { name: MAIN, args: Vec::new(), body: parse(filter)? };
-        let defs = library().chain([main]).map(guard::guard_def);
+        let defs = library().chain([main]).map(guard);
         let arena = Arena::default();
         let modules = Loader::new(defs)
             .load(&arena, File { code: MAIN, path: () })
@@ -71,9 +79,9 @@ impl Program {
     }
 
     /// Runs the filter once over `input`, until it ends, exceeds a limit or `ticket` is cancelled.
-    pub(super) fn run(&self, input: &Bytes, form: Form, ticket: &Ticket) -> Output {
+    pub(super) fn run(&self, input: &Bytes, form: Form, limits: Limits, ticket: &Ticket) -> Output {
         let input = read(input, form)?;
-        let run = Run { lut: &self.filter.lut, budget: Budget::new(ticket) };
+        let run = Run { lut: &self.filter.lut, budget: Budget::new(ticket, limits) };
         let context = Ctx::<Guarded>::new(&run, Vars::new([]));
         let mut output = Lines::default();
         for result in self.filter.id.run((context, input)).map(unwrap_valr) {
@@ -130,10 +138,12 @@ fn read(input: &Bytes, form: Form) -> Result<Val, Fault> {
 }
 
 fn failed(error: jaq_core::Error<Val>) -> Fault {
-    let mut message = Message("jq: ".to_owned());
-    // Stops by an error of its own where the message is long enough.
+    let mut message = Message(String::new());
+    // Stops with an error of its own where the message is long enough.
     let _ = fmt::Write::write_fmt(&mut message, format_args!("{error}"));
-    payload::failed(message.0)
+    // A text that was given to `error` comes in quotes.
+    let message = serde_json::from_str(&message.0).unwrap_or(message.0);
+    payload::failed(format!("jq: {message}"))
 }
 
 /// A text that takes no more than its limit.

@@ -1,0 +1,6 @@
+//! Contexts against a store in memory.
+
+mod context;
+mod like_a_plain_map;
+mod native;
+mod service;
