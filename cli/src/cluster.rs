@@ -98,7 +98,8 @@ impl Cluster {
     pub fn add_storage(&mut self, id: &str, data: PathBuf) -> Result<(), Failure> {
         let settings = self.settings.clone();
         self.add(Role::Storage, id, move |id, shutdown| async move {
-            let config = catena_storage::Config { id: Some(id), ..catena_storage::Config::new(data) };
+            let config =
+                catena_storage::Config { id: Some(id), ..catena_storage::Config::new(data) };
             catena_storage::run(config, settings, shutdown).await.map_err(|e| e.to_string())
         })
     }
@@ -224,7 +225,8 @@ impl Cluster {
                 match service.task.await {
                     Ok(Ok(())) => {}
                     ended => {
-                        let what = format!("{} `{}` ended badly: {}", role, service.id, reason(ended));
+                        let what =
+                            format!("{} `{}` ended badly: {}", role, service.id, reason(ended));
                         result = result.and(Err(Failure::new(what)));
                     }
                 }

@@ -8,10 +8,17 @@
 
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
+mod client;
 pub mod cluster;
 mod command;
 mod connection;
+mod each_line;
+mod edge;
 mod failure;
+mod input;
+mod output;
+mod progress;
+mod services;
 
 pub use failure::Failure;
 
@@ -28,7 +35,13 @@ struct Cli {
     connection: Connection,
 
     /// What is logged to standard error, as in `info` or `catena_worker=debug`.
-    #[arg(long, global = true, env = "CATENA_LOG", value_name = "FILTER", help_heading = "Logging")]
+    #[arg(
+        long,
+        global = true,
+        env = "CATENA_LOG",
+        value_name = "FILTER",
+        help_heading = "Logging"
+    )]
     log: Option<String>,
 
     /// Log lines as JSON.

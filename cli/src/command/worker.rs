@@ -20,7 +20,11 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
         self.flags.apply()?;
-        let config = catena_worker::Config { id: self.flags.id, capacity: self.capacity, ..Default::default() };
+        let config = catena_worker::Config {
+            id: self.flags.id,
+            capacity: self.capacity,
+            ..Default::default()
+        };
         let shutdown = catena_service::on_signals();
         catena_worker::run(config, settings, shutdown).await.map_err(Failure::new)?;
         Ok(ExitCode::SUCCESS)

@@ -133,9 +133,8 @@ async fn keep_in_flight(
     let counting_from = begin + time.mul_f64(WARM_UP);
     let end = counting_from + time;
     let padding = vec![b'x'; case.payload - 8];
-    let message = |lane: usize| -> Bytes {
-        [&(lane as u64).to_be_bytes()[..], &padding].concat().into()
-    };
+    let message =
+        |lane: usize| -> Bytes { [&(lane as u64).to_be_bytes()[..], &padding].concat().into() };
     let mut sent = vec![begin; case.in_flight];
     for (lane, at) in sent.iter_mut().enumerate() {
         *at = Instant::now();

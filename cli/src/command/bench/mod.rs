@@ -78,9 +78,12 @@ impl Bench {
     }
 
     fn cases(&self) -> Result<Vec<Case>, Failure> {
-        let sane = |list: &[usize], most| !list.is_empty() && list.iter().all(|n| (1..=most).contains(n));
+        let sane =
+            |list: &[usize], most| !list.is_empty() && list.iter().all(|n| (1..=most).contains(n));
         if !sane(&self.steps, 64) || !sane(&self.in_flight, 4_096) || self.rounds == 0 {
-            return Err(Failure::usage("steps must be 1 to 64, in flight 1 to 4096, rounds at least 1"));
+            return Err(Failure::usage(
+                "steps must be 1 to 64, in flight 1 to 4096, rounds at least 1",
+            ));
         }
         if !sane(&self.payload, 256 * 1024) || self.payload.iter().any(|bytes| *bytes < 8) {
             return Err(Failure::usage("payloads must have 8 to 262144 bytes"));

@@ -67,8 +67,18 @@ impl Report {
         if !self.json {
             println!(
                 "{:<13} {:>5} {:>7} {:>9} {:>11} {:>11} {:>6} {:>9} {:>9} {:>9} {:>9} {:>8}",
-                "case", "steps", "payload", "in flight", "floor/s", "catena/s", "ratio",
-                "floor p50", "p50 us", "floor p99", "p99 us", "msgs/op"
+                "case",
+                "steps",
+                "payload",
+                "in flight",
+                "floor/s",
+                "catena/s",
+                "ratio",
+                "floor p50",
+                "p50 us",
+                "floor p99",
+                "p99 us",
+                "msgs/op"
             );
         }
         Ok(())
@@ -78,9 +88,18 @@ impl Report {
         if !self.json {
             println!(
                 "{:<13} {:>5} {:>7} {:>9} {:>11.0} {:>11.0} {:>6.2} {:>9} {:>9} {:>9} {:>9} {:>8.2}",
-                case.kind.name(), case.steps, case.payload, case.in_flight, line.floor_per_s,
-                line.catena_per_s, line.ratio, line.floor_p50_us, line.p50_us,
-                line.floor_p99_us, line.p99_us, line.messages_per_op
+                case.kind.name(),
+                case.steps,
+                case.payload,
+                case.in_flight,
+                line.floor_per_s,
+                line.catena_per_s,
+                line.ratio,
+                line.floor_p50_us,
+                line.p50_us,
+                line.floor_p99_us,
+                line.p99_us,
+                line.messages_per_op
             );
             return Ok(());
         }
