@@ -173,9 +173,16 @@ impl Queue {
         let (context, link) = (self.context.clone(), self.link.clone());
         let reply = job.reply.clone();
         let id = job.job;
+        let settings = self.settings.clone();
         let message = message(job);
         tokio::spawn(async move {
-            let published = publish(&context, subject, message).await;
+            let mut published = publish(&context, &subject, message.clone()).await;
+            if matches!(published, Err(Trouble::NoStream))
+                && context.get_or_create_stream(settings).await.is_ok()
+            {
+                published = publish(&context, &subject, message).await;
+            }
+            let published = published.map_err(Fault::from);
             let Some(Reply::Text(reply) | Reply::Batch(reply)) = reply else { return };
             answer(&link, reply.into(), id, published).await;
         });
@@ -222,33 +229,50 @@ fn message(job: Queueing) -> PublishMessage {
     PublishMessage::build().payload(job.input).headers(map).message_id(job.job.to_string())
 }
 
+/// Why a job may not be on the queue.
+enum Trouble {
+    /// Certainly not: there is no queue.
+    NoStream,
+    /// Certainly not: it is full.
+    Full,
+    /// It may be.
+    Unclear(String),
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NoStream => Self::new(
+                Code::Unavailable,
+                "the durable queue is not there (is JetStream enabled?); nothing was queued",
+            ),
+            Trouble::Full => Self::new(
+                Code::TooBusy,
+                "the durable queue is full; nothing was queued; try again later",
+            ),
+            Trouble::Unclear(why) => Self::new(
+                Code::Unavailable,
+                format!(
+                    "the durable queue did not confirm the job: {why}; it may be queued; send it \
+                     again under the same id or idempotency key"
+                ),
+            ),
+        }
+    }
+}
+
 async fn publish(
     context: &jetstream::Context,
-    subject: String,
+    subject: &str,
     message: PublishMessage,
-) -> Result<bool, Fault> {
-    let unclear = |error: &dyn std::fmt::Display| {
-        Fault::new(
-            Code::Unavailable,
-            format!(
-                "the durable queue did not confirm the job: {error}; it may be queued; send it \
-                 again under the same id or idempotency key"
-            ),
-        )
+) -> Result<bool, Trouble> {
+    let trouble = |error: async_nats::jetstream::context::PublishError| match error.kind() {
+        PublishErrorKind::StreamNotFound => Trouble::NoStream,
+        _ if error.to_string().contains("maximum messages") => Trouble::Full,
+        _ => Trouble::Unclear(error.to_string()),
     };
-    let sent = context.send_publish(subject, message).await.map_err(|error| unclear(&error))?;
-    match sent.await {
-        Ok(ack) => Ok(ack.duplicate),
-        Err(error) if error.to_string().contains("maximum messages") => Err(Fault::new(
-            Code::TooBusy,
-            "the durable queue is full; nothing was queued; try again later",
-        )),
-        Err(error) if error.kind() == PublishErrorKind::StreamNotFound => Err(Fault::new(
-            Code::Unavailable,
-            "the durable queue is not there (is JetStream enabled?); nothing was queued",
-        )),
-        Err(error) => Err(unclear(&error)),
-    }
+    let sent = context.send_publish(subject.to_owned(), message).await.map_err(trouble)?;
+    sent.await.map(|ack| ack.duplicate).map_err(trouble)
 }
 
 async fn answer(link: &Link, reply: Subject, job: JobId, published: Result<bool, Fault>) {
