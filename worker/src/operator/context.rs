@@ -9,17 +9,16 @@
 
 use super::Store;
 use super::payload;
-use super::write_buffer::{Own, WriteBuffer, check_value};
+use super::write_buffer::{Own, WriteBuffer};
 use bytes::Bytes;
 use catena_protocol::chain::{Effect, Isolation};
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::read::At;
-use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
-use catena_protocol::{Blob, Code, Fault, JobId, Key, Name, RequestId, Timestamp, limit};
+use catena_protocol::message::write::{Change, Condition};
+use catena_protocol::{Blob, Code, Fault, JobId, Key, Name, Timestamp, limit};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a context is made of: the job, and how far it has come.
@@ -52,14 +51,14 @@ pub struct Opening {
 /// that the job is run again. A call that fails changes nothing.
 #[derive(Clone)]
 pub struct Context {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     settings: Option<Arc<Value>>,
 }
 
-struct Shared {
-    job: JobId,
+pub(super) struct Shared {
+    pub(super) job: JobId,
     chain: Name,
-    step: u8,
+    pub(super) step: u8,
     effect: Effect,
     isolation: Isolation,
     snapshot: Timestamp,
@@ -68,7 +67,7 @@ struct Shared {
     /// None once the step has ended.
     buffer: Mutex<Option<WriteBuffer>>,
     /// Writes made at once so far; with the job and the step it names each of them.
-    ordinal: AtomicU32,
+    pub(super) ordinal: AtomicU32,
 }
 
 impl Context {
@@ -236,34 +235,6 @@ impl Context {
         } else {
             self.buffer(|buffer| buffer.change(&key, change))
         }
-    }
-
-    async fn write_now(
-        &self,
-        key: Key,
-        change: Change,
-        condition: Condition,
-    ) -> Result<bool, Fault> {
-        if let Change::Put(value) = &change {
-            check_value(&key, value)?;
-        }
-        // Refuses when the step has ended.
-        let request = self.buffer(|_| Ok(self.next_request()))?;
-        let mutation = Mutation { key, change };
-        let written = self.shared.store.write_now(Write { request, mutation, condition }).await?;
-        Ok(matches!(written, Written::Done { .. }))
-    }
-
-    fn next_request(&self) -> RequestId {
-        let ordinal = self.shared.ordinal.fetch_add(1, Ordering::Relaxed);
-        let hash = Sha256::new()
-            .chain_update(self.shared.job.0)
-            .chain_update([self.shared.step])
-            .chain_update(ordinal.to_be_bytes())
-            .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
-        RequestId(id)
     }
 
     fn at_once(&self) -> bool {

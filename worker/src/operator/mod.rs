@@ -15,6 +15,7 @@
 //! Deliberately unknown here: jobs and their plans, hand-offs, timeouts, and how a store is
 //! reached ([`Store`] is given). Panics pass through; whoever polls an operator catches them.
 
+mod at_once;
 mod built_in;
 mod context;
 mod key_index;

@@ -2,19 +2,20 @@
 //!
 //! Promise: whatever the filter and the input are, only this step is affected: filters run on
 //! threads of their own ([`threads`]), stop when the step is over, and are bounded in steps,
-//! stack, value and output size ([`guard`]). Filters cannot see the environment, the clock, files
+//! stack, value and output size ([`budget`], [`weave`]). Filters cannot see the environment, the clock, files
 //! or standard error.
 
-mod guard;
+mod budget;
 mod program;
 mod threads;
+mod weave;
 
 use super::BuiltIn;
 use crate::operator::{Configured, Context, Operator, Output, Running, payload};
+use budget::Limits;
 use bytes::Bytes;
 use catena_protocol::chain::Effect;
 use futures_util::FutureExt;
-use guard::Limits;
 use program::{Form, Program};
 use serde::Deserialize;
 use std::sync::Arc;

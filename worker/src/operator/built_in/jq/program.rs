@@ -2,8 +2,9 @@
 //!
 //! Both are called on threads with a large stack. Unknown here: which threads, and what a step is.
 
-use super::guard::{self, Budget, Guarded, Limits, Run};
+use super::budget::{self, Budget, Guarded, Limits, Run};
 use super::threads::Ticket;
+use super::weave;
 use crate::operator::{Output, payload};
 use bytes::Bytes;
 use catena_protocol::Fault;
@@ -46,7 +47,7 @@ impl Program {
     /// # Errors
     /// 400 with where it is wrong.
     pub(super) fn compile(filter: &str) -> Result<Self, Fault> {
-        Self::compile_with(filter, guard::guard_def)
+        Self::compile_with(filter, weave::guard_def)
     }
 
     /// As [`compile`](Self::compile), with each definition rewritten by `guard`.
@@ -67,7 +68,7 @@ impl Program {
             .chain(jaq_std::funs())
             .chain(jaq_json::funs())
             .filter(|(name, ..)| !FORBIDDEN_NATIVES.contains(name))
-            .chain(guard::funs());
+            .chain(budget::funs());
         let compiled = Compiler::default().with_funs(natives).compile(modules);
         let filter = compiled.map_err(|errors| {
             let undefined = errors.iter().flat_map(|(_, errors)| errors).next();
@@ -82,7 +83,15 @@ impl Program {
     pub(super) fn run(&self, input: &Bytes, form: Form, limits: Limits, ticket: &Ticket) -> Output {
         let input = read(input, form)?;
         let run = Run { lut: &self.filter.lut, budget: Budget::new(ticket, limits) };
-        let context = Ctx::<Guarded>::new(&run, Vars::new([]));
+        let output = self.results(input, form, &run);
+        if run.budget.used_much_stack() {
+            ticket.wear();
+        }
+        output
+    }
+
+    fn results(&self, input: Val, form: Form, run: &Run<'_>) -> Output {
+        let context = Ctx::<Guarded>::new(run, Vars::new([]));
         let mut output = Lines::default();
         for result in self.filter.id.run((context, input)).map(unwrap_valr) {
             run.budget.step().map_err(failed)?;
@@ -92,10 +101,11 @@ impl Program {
     }
 }
 
+#[allow(clippy::map_identity, reason = "the definitions become as short-lived as the filter")]
 fn library<'s>() -> impl Iterator<Item = Def<&'s str>> {
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    // The definitions outlive everything; the iterator should not demand it of those behind it.
-    defs.filter(|def| !FORBIDDEN_DEFINITIONS.contains(&def.name)).map(|def| -> Def<&'s str> { def })
+    let allowed = defs.filter(|def| !FORBIDDEN_DEFINITIONS.contains(&def.name));
+    allowed.map(|def| -> Def<&'s str> { def })
 }
 
 fn parse(filter: &str) -> Result<Term<&str>, Fault> {
@@ -129,7 +139,7 @@ fn read(input: &Bytes, form: Form) -> Result<Val, Fault> {
     if input.iter().all(u8::is_ascii_whitespace) {
         return Err(payload::failed("the input is empty; expected JSON, or set `raw`"));
     }
-    if !guard::is_flat(input) {
+    if !budget::is_flat(input) {
         return Err(payload::failed("the input is nested too deeply"));
     }
     read::parse_single(input).map_err(|error| {

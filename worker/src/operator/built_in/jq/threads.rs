@@ -26,12 +26,19 @@ pub(super) struct Ticket {
     cancelled: AtomicBool,
     /// Changed only under the lock of the threads.
     running: AtomicBool,
+    worn: AtomicBool,
 }
 
 impl Ticket {
     /// Whether nobody waits for the result any more.
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Says that the work used much stack: its thread ends afterwards, because the memory of a
+    /// stack that has grown is given back only then.
+    pub(super) fn wear(&self) {
+        self.worn.store(true, Ordering::Relaxed);
     }
 }
 
@@ -101,7 +108,8 @@ impl Threads {
         if state.waiting.len() >= WAITING {
             return Err(busy("too many filters wait for a thread"));
         }
-        if state.idle == 0 && state.threads < self.most {
+        // Each idle thread takes one of those that wait already.
+        if state.waiting.len() >= state.idle && state.threads < self.most {
             self.spawn(&mut state)?;
         }
         state.waiting.push_back(item);
@@ -111,10 +119,8 @@ impl Threads {
     }
 
     fn spawn(&self, state: &mut State) -> Result<(), Fault> {
-        let threads = self.clone();
-        let spawned = large_stack().spawn(move || threads.work());
-        match spawned {
-            Ok(_) => state.threads += 1,
+        match self.begin() {
+            Ok(()) => state.threads += 1,
             // Those that run already will do.
             Err(_) if state.threads > state.kept => {}
             Err(error) => return Err(no_thread(&error)),
@@ -126,9 +132,12 @@ impl Threads {
         loop {
             let Item { ticket, work, answer } = self.next();
             let output = run_one(work, &ticket);
-            self.stopped(&ticket);
+            let ends = self.stopped(&ticket);
             // Nobody waits if it was cancelled.
             let _ = answer.send(output);
+            if ends {
+                return;
+            }
         }
     }
 
@@ -147,12 +156,26 @@ impl Threads {
         }
     }
 
-    fn stopped(&self, ticket: &Ticket) {
+    /// True: the thread ends, and what waits has another one.
+    fn stopped(&self, ticket: &Ticket) -> bool {
         let mut state = self.lock();
         ticket.running.store(false, Ordering::Relaxed);
         if ticket.is_cancelled() {
             state.kept -= 1;
         }
+        if !ticket.worn.load(Ordering::Relaxed) {
+            return false;
+        }
+        if state.waiting.len() > state.idle {
+            return self.begin().is_ok();
+        }
+        state.threads -= 1;
+        true
+    }
+
+    fn begin(&self) -> std::io::Result<()> {
+        let threads = self.clone();
+        large_stack().spawn(move || threads.work()).map(|_| ())
     }
 
     fn cancel(&self, ticket: &Ticket) {
