@@ -15,8 +15,9 @@ pub struct Config {
     pub held_bytes: usize,
     /// How often one job may lose against others before it fails with 409.
     pub conflicts: u32,
-    /// Most jobs from the durable queue in flight here. At most `max_jobs`; what is beyond waits
-    /// in the queue.
+    /// Most jobs of one chain from the durable queue in flight here; what is beyond waits in the
+    /// queue. All chains together use at most three quarters of `max_jobs`, so that `run` always
+    /// finds room.
     pub max_queued: usize,
     /// Most messages that the durable queue holds, over all chains; more are answered 429. Takes
     /// effect when the queue is created.

@@ -40,6 +40,10 @@ pub(crate) fn chain(
         return Err(Fault::bad_request(format!("`{INLINE}` is the name of chains without a name")));
     }
     if text.trim().is_empty() {
+        if !machine.has_chain(&name) {
+            let message = format!("chain `{name}` is not defined; nothing was deleted");
+            return Err(Fault::new(Code::NotFound, message));
+        }
         return Ok(Change::Chain(name, None));
     }
     let definition = Definition::parse(text)?;

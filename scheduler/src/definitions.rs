@@ -93,8 +93,8 @@ impl Bucket {
     pub(crate) async fn look(&self, name: &Name) -> Option<Input> {
         let store = self.context.get_key_value(&self.name).await.ok()?;
         match store.entry(name.as_str()).await.ok()? {
-            Some(entry) => Some(self.input(&entry)?.1),
-            None => Some(Input::Missing(name.clone())),
+            Some(entry) if entry.operation == kv::Operation::Put => Some(self.input(&entry)?.1),
+            Some(_) | None => Some(Input::Missing(name.clone())),
         }
     }
 

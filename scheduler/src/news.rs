@@ -6,6 +6,7 @@ use async_nats::Message;
 use async_nats::jetstream;
 use catena_protocol::message::store::Tell;
 use catena_protocol::{JobId, Name};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Something that a helper found out.
 #[derive(Debug)]
@@ -34,4 +35,6 @@ pub(crate) struct FromQueue {
     pub(crate) chain: Name,
     /// The message.
     pub(crate) message: jetstream::Message,
+    /// Its place among the jobs of its chain that may be in flight here.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }

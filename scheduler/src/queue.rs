@@ -4,10 +4,11 @@
 //! its job is durable. One durable consumer per chain, shared by all schedulers, so that a slow
 //! chain does not hold up the others.
 
+use crate::chain_queue::ChainQueue;
+use crate::config::Config;
 use crate::edge;
 use crate::machine::{Called, Queueing, Source, Submission};
 use crate::news::FromQueue;
-use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{Acker, PublishMessage};
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy};
@@ -18,21 +19,17 @@ use catena_protocol::message::assign::Reply;
 use catena_protocol::message::submit::Queued;
 use catena_protocol::subject::{INLINE, JOBS};
 use catena_protocol::{Code, Fault, JobId, Name, edge as headers};
-use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
 
-/// How long a message may stay without a sign of life before it is delivered again.
-const ACK_WAIT: Duration = Duration::from_secs(30);
-/// How often running jobs give a sign of life.
+/// How often running jobs give a sign of life; well within the time after which a message is
+/// delivered again.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(10);
 /// How long a refused message waits before it comes again.
 const LATER: Duration = Duration::from_millis(500);
-/// Jobs of one chain that all schedulers together may have.
-const PER_CHAIN: i64 = 4_096;
 /// Jobs that were put on the queue here are remembered as `queued`, this many.
 const REMEMBERED: usize = 65_536;
 
@@ -41,38 +38,33 @@ pub(crate) struct Queue {
     link: Link,
     context: jetstream::Context,
     settings: stream::Config,
-    jobs: mpsc::Sender<FromQueue>,
-    intakes: JoinSet<()>,
+    jobs: Option<mpsc::Sender<FromQueue>>,
+    per_chain: usize,
     chains: BTreeSet<Name>,
-    open: BTreeMap<u64, Acker>,
+    open: BTreeMap<u64, (Acker, Option<OwnedSemaphorePermit>)>,
     last_token: u64,
     remembered: BTreeSet<JobId>,
     order: VecDeque<JobId>,
 }
 
 impl Queue {
-    pub(crate) fn new(
-        link: &Link,
-        messages: i64,
-        replicas: usize,
-        jobs: mpsc::Sender<FromQueue>,
-    ) -> Self {
+    pub(crate) fn new(link: &Link, config: &Config, jobs: mpsc::Sender<FromQueue>) -> Self {
         let settings = stream::Config {
             name: link.subjects.bucket(JOBS),
             subjects: vec![link.subjects.queue("*")],
             retention: RetentionPolicy::WorkQueue,
             discard: DiscardPolicy::New,
-            max_messages: messages,
+            max_messages: config.queue_messages,
             duplicate_window: Duration::from_secs(120),
-            num_replicas: replicas,
+            num_replicas: config.replicas,
             ..stream::Config::default()
         };
         Self {
             context: jetstream::new(link.client.clone()),
             link: link.clone(),
             settings,
-            jobs,
-            intakes: JoinSet::new(),
+            jobs: Some(jobs),
+            per_chain: config.max_queued.max(1),
             chains: BTreeSet::new(),
             open: BTreeMap::new(),
             last_token: 0,
@@ -86,14 +78,16 @@ impl Queue {
         if !self.chains.insert(chain.clone()) {
             return;
         }
-        let intake = Intake {
+        let Some(jobs) = self.jobs.clone() else { return };
+        let queue = ChainQueue {
             context: self.context.clone(),
             settings: self.settings.clone(),
             subject: self.link.subjects.queue(chain.as_str()),
             chain: chain.clone(),
-            jobs: self.jobs.clone(),
+            permits: Arc::new(Semaphore::new(self.per_chain)),
+            jobs,
         };
-        self.intakes.spawn(intake.run());
+        tokio::spawn(queue.run());
     }
 
     /// How many messages are open here.
@@ -101,14 +95,14 @@ impl Queue {
         self.open.len()
     }
 
-    /// Stops taking jobs.
+    /// Listens to no further chain.
     pub(crate) fn stop(&mut self) {
-        self.intakes.abort_all();
+        self.jobs = None;
     }
 
     /// Takes a message; if it is none that makes a job, it is thrown away with a line in the log.
     pub(crate) fn take(&mut self, from: FromQueue) -> Option<Submission> {
-        let FromQueue { chain, message } = from;
+        let FromQueue { chain, message, permit } = from;
         let (again, sequence) = match message.info() {
             Ok(info) => (info.delivered > 1, info.stream_sequence),
             Err(error) => {
@@ -123,7 +117,7 @@ impl Queue {
         match edge::described(chain.as_str(), &message, source) {
             Ok(mut submission) => {
                 submission.named_by(&self.settings.name, sequence);
-                self.open.insert(token, acker);
+                self.open.insert(token, (acker, permit));
                 Some(submission)
             }
             Err(fault) => {
@@ -136,7 +130,7 @@ impl Queue {
 
     /// A message is done with, or is to come again.
     pub(crate) fn release(&mut self, token: u64, done: bool) {
-        let Some(acker) = self.open.remove(&token) else { return };
+        let Some((acker, _)) = self.open.remove(&token) else { return };
         tokio::spawn(async move {
             let released = if done {
                 acker.double_ack().await
@@ -152,7 +146,7 @@ impl Queue {
 
     /// Says of every open message that its job still runs.
     pub(crate) async fn progress(&self) {
-        for acker in self.open.values() {
+        for (acker, _) in self.open.values() {
             let _ = acker.ack_with(AckKind::Progress).await;
         }
     }
@@ -284,64 +278,5 @@ async fn answer(link: &Link, reply: Subject, job: JobId, published: Result<bool,
             catena_link::reply_text(&link.client, reply, &facts, body.into()).await;
         }
         Err(fault) => catena_link::reply_fault(&link.client, reply, &fault, &facts).await,
-    }
-}
-
-/// Takes the jobs of one chain.
-struct Intake {
-    context: jetstream::Context,
-    settings: stream::Config,
-    subject: String,
-    chain: Name,
-    jobs: mpsc::Sender<FromQueue>,
-}
-
-impl Intake {
-    async fn run(self) {
-        loop {
-            match self.messages().await {
-                Ok(mut messages) => {
-                    while let Some(next) = messages.next().await {
-                        let message = match next {
-                            Ok(message) => message,
-                            Err(error) => {
-                                debug!(chain = %self.chain, %error, "the queue is read anew");
-                                break;
-                            }
-                        };
-                        let from = FromQueue { chain: self.chain.clone(), message };
-                        if self.jobs.send(from).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-                Err(error) => {
-                    let chain = &self.chain;
-                    warn!(%chain, %error, "the durable queue cannot be read; trying again");
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn messages(&self) -> Result<pull::Stream, async_nats::Error> {
-        let stream = self.context.get_or_create_stream(self.settings.clone()).await?;
-        let consumer = pull::Config {
-            durable_name: Some(self.chain.to_string()),
-            filter_subject: self.subject.clone(),
-            ack_wait: ACK_WAIT,
-            max_ack_pending: PER_CHAIN,
-            max_deliver: -1,
-            ..pull::Config::default()
-        };
-        let consumer = stream.get_or_create_consumer(self.chain.as_str(), consumer).await?;
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(64)
-            .expires(Duration::from_secs(30))
-            .heartbeat(Duration::from_secs(5))
-            .messages()
-            .await?;
-        Ok(messages)
     }
 }

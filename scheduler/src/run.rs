@@ -19,6 +19,7 @@ use crate::publish::Publisher;
 use crate::queue::Queue;
 use crate::{define, edge, error::Error, metrics};
 use async_nats::Message;
+use async_nats::jetstream::AckKind;
 use catena_client::Store;
 use catena_link::{Intake, Link, Settings, connect, reply_fault, reply_text};
 use catena_protocol::message::assign::Wanted;
@@ -36,7 +37,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
 /// Most messages that one turn takes from each side.
-const TURN: usize = 1_024;
+const TURN: usize = 256;
 /// Requests about jobs and definitions that are answered at the same time; more are told 429.
 const INQUIRIES: usize = 1_024;
 /// A request that may find nothing only because this process is young is tried again so often.
@@ -103,7 +104,7 @@ impl Service {
         for bucket in &buckets {
             tokio::spawn(bucket.clone().follow(news.clone()));
         }
-        let mut queue = Queue::new(&link, config.queue_messages, config.replicas, jobs);
+        let mut queue = Queue::new(&link, &config, jobs);
         if let Ok(inline) = Name::new(subject::INLINE) {
             queue.listen(&inline);
         }
@@ -164,7 +165,7 @@ impl Service {
             {
                 sleep.as_mut().reset(due);
             }
-            let room = !self.draining && self.publisher.queue.open() < self.config.max_queued;
+            let room = self.room_for_queued() > 0;
             let mut job = None;
             tokio::select! {
                 open = self.back.next(TURN, &mut self.messages) => if !open {
@@ -234,9 +235,15 @@ impl Service {
     }
 
     fn more_jobs(&mut self) -> Vec<FromQueue> {
-        let open = self.publisher.queue.open();
-        let room = if self.draining { 0 } else { self.config.max_queued.saturating_sub(open + 1) };
-        std::iter::from_fn(|| self.queued.try_recv().ok()).take(room.min(64)).collect()
+        let most = self.room_for_queued().min(TURN);
+        std::iter::from_fn(|| self.queued.try_recv().ok()).take(most).collect()
+    }
+
+    /// How many more jobs may be taken from the durable queue.
+    fn room_for_queued(&self) -> usize {
+        let most = self.config.max_jobs / 4 * 3;
+        let room = most.saturating_sub(self.publisher.queue.open() + 1);
+        if self.draining { 0 } else { room.min(self.machine.room()) }
     }
 
     fn handle(&mut self, input: Input) {
@@ -483,11 +490,14 @@ impl Service {
         info!(jobs = self.machine.jobs(), "draining");
         self.draining = true;
         self.publisher.queue.stop();
+        self.queued.close();
+        while let Ok(from) = self.queued.try_recv() {
+            tokio::spawn(async move { from.message.ack_with(AckKind::Nak(None)).await.is_ok() });
+        }
         self.front.drain().await;
         // What the server sent before it heard of the end still counts.
-        let rest = self.front.next(usize::MAX, &mut self.messages);
+        let rest = async { while self.front.next(TURN, &mut self.messages).await {} };
         let _ = tokio::time::timeout(Duration::from_millis(100), rest).await;
-        self.queued.close();
         self.beat();
     }
 

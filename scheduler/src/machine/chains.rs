@@ -17,8 +17,8 @@ use std::sync::{Arc, Weak};
 const NAMED: usize = 65_536;
 /// Most inline chains that are kept resolved; the oldest makes room.
 const INLINED: usize = 1_024;
-/// How many chains by content are kept before those that nobody uses are dropped.
-const BY_HASH: usize = 4_096;
+/// At least so many chains by content are kept before those that nobody uses are dropped.
+const BY_HASH: usize = 1_024;
 
 /// Who can run a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ pub(super) struct Ready {
 
 #[derive(Debug)]
 struct Defined {
-    definition: Result<Definition, Fault>,
+    /// None: it was deleted; kept so that an older revision that comes late stays without effect.
+    definition: Option<Result<Definition, Fault>>,
     revision: u64,
     ready: Option<(u64, Arc<Ready>)>,
 }
@@ -60,7 +61,9 @@ pub(super) struct Chains {
     inlined: BTreeMap<String, Defined>,
     /// Inline chains, oldest first.
     order: VecDeque<String>,
-    by_hash: BTreeMap<ChainHash, Weak<Ready>>,
+    by_hash: BTreeMap<ChainHash, (Bytes, Weak<Ready>)>,
+    /// How many of these there may be before the next sweep.
+    sweep_at: usize,
     /// Whether the definitions have been read once.
     pub(super) loaded: bool,
 }
@@ -83,15 +86,13 @@ impl Chains {
         if revision < known || (revision == known && known > 0) {
             return;
         }
-        match definition {
-            None => {
-                self.named.remove(&name);
-            }
-            Some(_) if self.named.len() >= NAMED && !self.named.contains_key(&name) => {}
-            Some(definition) => {
-                self.named.insert(name, Defined { definition, revision, ready: None });
+        if self.named.len() >= NAMED && !self.named.contains_key(&name) {
+            self.named.retain(|_, known| known.definition.is_some());
+            if self.named.len() >= NAMED {
+                return;
             }
         }
+        self.named.insert(name, Defined { definition, revision, ready: None });
     }
 
     /// Everything that was defined is in `present`; what is not is gone.
@@ -102,7 +103,7 @@ impl Chains {
 
     /// Whether there is a definition, good or bad.
     pub(super) fn knows(&self, name: &Name) -> bool {
-        self.named.contains_key(name)
+        self.named.get(name).is_some_and(|known| known.definition.is_some())
     }
 
     /// The chain that is meant, ready to run.
@@ -125,7 +126,10 @@ impl Chains {
         {
             return Ok(Arc::clone(ready));
         }
-        let definition = defined.definition.as_ref().map_err(Clone::clone)?;
+        let definition = match &defined.definition {
+            Some(definition) => definition.as_ref().map_err(Clone::clone)?,
+            None => return Err(self.undefined(&name)),
+        };
         let ready = Arc::new(resolve(&name, definition, operators)?);
         defined.ready = Some((operators.generation, Arc::clone(&ready)));
         self.remember(&ready);
@@ -154,7 +158,7 @@ impl Chains {
                 self.inlined.remove(&oldest);
             }
             self.order.push_back(text.to_owned());
-            let defined = Defined { definition: Ok(definition), revision: 0, ready: None };
+            let defined = Defined { definition: Some(Ok(definition)), revision: 0, ready: None };
             self.inlined.insert(text.to_owned(), defined);
         }
         self.inlined
@@ -163,15 +167,16 @@ impl Chains {
     }
 
     fn remember(&mut self, ready: &Arc<Ready>) {
-        if self.by_hash.len() >= BY_HASH {
-            self.by_hash.retain(|_, known| known.strong_count() > 0);
+        if self.by_hash.len() >= self.sweep_at.max(BY_HASH) {
+            self.by_hash.retain(|_, (_, used)| used.strong_count() > 0);
+            self.sweep_at = 2 * self.by_hash.len();
         }
-        self.by_hash.insert(ready.hash, Arc::downgrade(ready));
+        self.by_hash.insert(ready.hash, (ready.bytes.clone(), Arc::downgrade(ready)));
     }
 
-    /// The encoding of the chain with this content, if a job here still runs it.
+    /// The encoding of the chain with this content, if a job here may still run it.
     pub(super) fn bytes(&self, hash: &ChainHash) -> Option<Bytes> {
-        self.by_hash.get(hash)?.upgrade().map(|ready| ready.bytes.clone())
+        self.by_hash.get(hash).map(|(bytes, _)| bytes.clone())
     }
 }
 

@@ -32,6 +32,11 @@ impl Parked {
         Self { waiting: VecDeque::new(), held: 0, grace_until_ms }
     }
 
+    /// Whether workers and definitions may not all be known yet.
+    pub(super) const fn is_young(&self, now: Now) -> bool {
+        now.mono_ms() < self.grace_until_ms
+    }
+
     /// When the first of them has waited long enough.
     pub(super) fn next_ms(&self) -> Option<u64> {
         self.waiting.iter().map(|waiting| waiting.until_ms).min()
@@ -72,8 +77,8 @@ impl Scheduler {
         let room = self.parked.len() < MOST
             && self.jobs.held + self.parked.held + submission.input.len()
                 <= self.settings.held_bytes;
-        let starting = now_ms < self.parked.grace_until_ms
-            && matches!(fault.code, Code::NotFound | Code::Unavailable);
+        let starting =
+            self.parked.is_young(now) && matches!(fault.code, Code::NotFound | Code::Unavailable);
         let undefined = match &submission.called {
             Called::Named(name) if !self.chains.knows(name) => Some(name.clone()),
             _ => None,

@@ -97,6 +97,11 @@ impl Scheduler {
         })
     }
 
+    /// Whether a chain has a definition here, good or bad.
+    pub fn has_chain(&self, name: &Name) -> bool {
+        self.chains.knows(name)
+    }
+
     /// Jobs in flight.
     pub fn jobs(&self) -> usize {
         self.jobs.len()

@@ -78,7 +78,7 @@ impl Scheduler {
         job.timer = self.wheel.set(now_ms, due_ms, key);
         if self.wheel.len() > 1_024 + 8 * self.settings.max_jobs {
             let jobs = &self.jobs;
-            self.wheel.retain(|key| jobs.get(key).is_some());
+            self.wheel.sweep(|key| jobs.get(key).map(|job| job.timer));
         }
     }
 
@@ -144,9 +144,11 @@ impl Scheduler {
         if self.workers.next_silence_ms().is_none_or(|ms| ms > now.mono_ms()) {
             return;
         }
-        for worker in self.workers.silent(now.mono_ms(), &mut self.operators) {
-            self.counters.workers_lost += 1;
-            self.suspect_where(now, |job| job.plan.contains(&worker));
+        let dead = self.workers.silent(now.mono_ms(), &mut self.operators);
+        if !dead.is_empty() {
+            self.counters.workers_lost += dead.len() as u64;
+            let is_dead = |worker: &u16| dead.binary_search(worker).is_ok();
+            self.suspect_where(now, |job| job.plan.iter().any(is_dead));
         }
     }
 
@@ -192,11 +194,14 @@ impl Scheduler {
         match load {
             Load::Worker { outstanding, credit, operators } => {
                 let sign = Sign { node, boot, draining, outstanding, credit, offers: operators };
+                let generation = self.operators.generation;
                 let heard = self.workers.heard(now.mono_ms(), sign, &mut self.operators);
                 if let Some((worker, true)) = heard {
                     self.suspect_where(now, |job| job.plan.contains(&worker));
                 }
-                self.unpark_all(now, out);
+                if generation != self.operators.generation || self.parked.is_young(now) {
+                    self.unpark_all(now, out);
+                }
             }
             Load::Storage { partitions, .. } if partitions > 0 => self.partitions = partitions,
             Load::Storage { .. } | Load::Scheduler { .. } => {}

@@ -73,12 +73,17 @@ impl Wheel {
         self.timers
     }
 
-    /// Drops the timers that `keep` does not want, to bound how many lie here.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(JobKey) -> bool) {
-        for bucket in &mut self.buckets {
-            bucket.retain(|key| keep(*key));
+    /// Drops the timers that were overtaken, to bound how many lie here; `newest` is the tick of
+    /// a key's newest timer.
+    pub(super) fn sweep(&mut self, newest: impl Fn(JobKey) -> Option<u64>) {
+        for (at, bucket) in self.buckets.iter_mut().enumerate() {
+            let taken = self.taken;
+            bucket.retain(|key| {
+                newest(*key).is_some_and(|tick| tick % TICKS == at as u64 && tick > taken)
+            });
         }
         self.timers = self.buckets.iter().map(Vec::len).sum();
+        self.earliest = self.first_from(self.taken + 1);
     }
 }
 
@@ -139,5 +144,22 @@ mod tests {
         let tick = wheel.set(10_000_000, 10_000_020, keys[0]);
         assert_eq!(wheel.next_ms(), Some(tick * TICK_MS));
         assert!(tick * TICK_MS <= 10_000_020 + TICK_MS);
+    }
+
+    #[test]
+    fn a_sweep_drops_what_was_overtaken_and_nothing_else() {
+        let keys = keys(3);
+        let mut wheel = Wheel::default();
+        let early = wheel.set(0, 100, keys[0]);
+        let late = wheel.set(0, 2_000, keys[0]);
+        let other = wheel.set(0, 3_000, keys[1]);
+        wheel.set(0, 500, keys[2]);
+        wheel.sweep(|key| match key {
+            key if key == keys[0] => Some(late),
+            key if key == keys[1] => Some(other),
+            _ => None,
+        });
+        assert_eq!((wheel.len(), wheel.next_ms()), (2, Some(late * TICK_MS)));
+        assert!(early < late);
     }
 }

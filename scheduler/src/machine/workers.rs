@@ -189,7 +189,8 @@ impl Workers {
         seats.limit = if usable { known.credit } else { 0 };
     }
 
-    /// Takes those for dead that were silent for too long, and returns them.
+    /// Takes those for dead that were silent for too long, and returns them in
+    /// order.
     pub(super) fn silent(&mut self, now_ms: u64, operators: &mut Operators) -> Vec<u16> {
         let mut dead = Vec::new();
         for at in 0..self.count() {

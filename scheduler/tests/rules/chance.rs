@@ -1,6 +1,6 @@
 //! Anything in any order: nothing panics, everybody is answered exactly once, nothing is left.
 
-use crate::rig::{Rig, job, node, operator_failed, run};
+use crate::rig::{Rig, job, node, run};
 use catena_protocol::message::assign::Reply;
 use catena_protocol::message::commit::{Decided, End};
 use catena_protocol::message::finish::AttemptEnd;
@@ -147,7 +147,7 @@ impl World {
         self.next += 1;
         let source = if queued {
             self.tokens.insert(self.next, 0);
-            Source::Queue { token: self.next, again: wait_ms % 3 == 0 }
+            Source::Queue { token: self.next, again: wait_ms.is_multiple_of(3) }
         } else {
             let inbox = format!("inbox.{}", self.next);
             self.asked.insert(inbox.clone());
@@ -266,6 +266,5 @@ proptest! {
         for (token, released) in &world.tokens {
             prop_assert_eq!(*released, 1, "message {} was released {} times", token, released);
         }
-        let _ = operator_failed();
     }
 }

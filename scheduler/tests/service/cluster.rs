@@ -12,6 +12,7 @@ pub(crate) struct Cluster {
     pub(crate) server: NatsServer,
     pub(crate) client: Client,
     running: Vec<Running>,
+    change: fn(&mut catena_scheduler::Config),
 }
 
 pub(crate) struct Running {
@@ -22,9 +23,17 @@ pub(crate) struct Running {
 impl Cluster {
     /// One storage node, schedulers `s0`, ... and workers `w0`, ...
     pub(crate) async fn start(schedulers: usize, workers: usize) -> Self {
+        Self::start_with(schedulers, workers, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(
+        schedulers: usize,
+        workers: usize,
+        change: fn(&mut catena_scheduler::Config),
+    ) -> Self {
         let server = NatsServer::start().await;
         let client = server.connect("test").await.client;
-        let mut cluster = Self { server, client, running: Vec::new() };
+        let mut cluster = Self { server, client, running: Vec::new(), change };
         let storage = cluster.storage();
         cluster.running.push(storage);
         for n in 0..workers {
@@ -47,7 +56,8 @@ impl Cluster {
     pub(crate) fn scheduler(&self, id: &str) -> Running {
         let id = Some(id.parse().unwrap());
         let drain = Duration::from_secs(5);
-        let config = catena_scheduler::Config { id, drain, ..Default::default() };
+        let mut config = catena_scheduler::Config { id, drain, ..Default::default() };
+        (self.change)(&mut config);
         let settings = self.server.settings();
         run(|heard| async move { catena_scheduler::run(config, settings, heard).await.unwrap() })
     }
@@ -93,6 +103,19 @@ impl Cluster {
             }
         })
         .await
+    }
+
+    /// Waits until the figures of a service are as wanted.
+    pub(crate) async fn service_shows(&self, service: &str, wanted: impl Fn(&Value) -> bool) {
+        within(15, "what the figures of a service should show", async {
+            loop {
+                let stats = json(&self.ask(&format!("$SRV.STATS.{service}"), &[], "").await);
+                if wanted(&stats["endpoints"][0]["data"]) {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 
     /// Waits until nothing lies on the durable queue.

@@ -92,3 +92,42 @@ async fn a_running_job_is_found_by_every_scheduler_and_an_unknown_one_by_none() 
     assert_eq!(code(&unknown).as_deref(), Some("404"), "{}", text(&unknown));
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_and_what_it_holds_runs_when_a_worker_comes() {
+    let cluster = Cluster::start_with(1, 0, |config| config.queue_messages = 3).await;
+    let set = cluster.worker("first");
+    let answer = cluster.ask("catena.chain.keep.set", &[], "echo").await;
+    assert_eq!(code(&answer), None, "{}", text(&answer));
+    set.end().await;
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        let queued = json(&cluster.ask("catena.submit.keep", &[], "x").await);
+        jobs.push(queued["job"].as_str().unwrap_or_else(|| panic!("{queued}")).to_owned());
+    }
+    let refused = cluster.ask("catena.submit.keep", &[], "x").await;
+    assert_eq!(code(&refused).as_deref(), Some("429"), "{}", text(&refused));
+    let waiting = cluster.status(&jobs[0], &["queued", "ending", "running"]).await;
+    assert_eq!(waiting["job"], jobs[0]);
+    let second = cluster.worker("second");
+    for job in &jobs {
+        cluster.status(job, &["committed"]).await;
+    }
+    second.end().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_that_drains_lets_its_jobs_end() {
+    let cluster = Cluster::start(0, 1).await;
+    let scheduler = cluster.scheduler("leaving");
+    let chain = [("Catena-Chain", r#"[{"operator":"sleep","settings":{"for":"700ms"}}]"#)];
+    assert_eq!(text(&cluster.ask("catena.run.inline", &chain, "warm").await), "warm");
+    let running = cluster.ask("catena.run.inline", &chain, "x");
+    let (answer, ()) = tokio::join!(running, async {
+        cluster.service_shows("catena-scheduler", |data| data["jobs"] == 1).await;
+        scheduler.end().await;
+    });
+    assert_eq!((text(&answer), code(&answer)), ("x", None));
+    cluster.stop().await;
+}

@@ -1,28 +1,23 @@
 use crate::cluster::{Cluster, code, json, text};
-use catena_testing::within;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_a_worker_that_dies_run_elsewhere() {
     let cluster = Cluster::start(1, 1).await;
-    let chain = [("Catena-Chain", r#"[{"operator":"sleep","settings":{"for":"1s"}}]"#)];
+    let chain = [
+        ("Catena-Chain", r#"[{"operator":"sleep","settings":{"for":"1s"}}]"#),
+        ("Catena-Timeout", "20s"),
+    ];
     assert_eq!(text(&cluster.ask("catena.run.inline", &chain, "warm").await), "warm");
     let doomed = cluster.worker("doomed");
-    within(10, "work for the second worker", async {
-        loop {
-            let running = (0..4).map(|_| cluster.ask("catena.run.inline", &chain, "x"));
-            futures_util::future::join_all(running).await;
-            let stats = cluster.ask("$SRV.STATS.catena-scheduler", &[], "").await;
-            let stats = json(&stats);
-            let workers = stats["endpoints"][0]["data"]["workers"].as_array().unwrap().clone();
-            if workers.iter().any(|worker| worker["worker"] == "doomed") {
-                return;
-            }
-        }
-    })
-    .await;
+    let knows = |data: &serde_json::Value| {
+        data["workers"].as_array().is_some_and(|all| all.iter().any(|w| w["worker"] == "doomed"))
+    };
+    cluster.service_shows("catena-scheduler", knows).await;
     let running = (0..8).map(|_| cluster.ask("catena.run.inline", &chain, "x"));
     let running = futures_util::future::join_all(running);
     let (answers, ()) = tokio::join!(running, async {
+        let busy = |data: &serde_json::Value| data["jobs"] == 8;
+        cluster.service_shows("catena-scheduler", busy).await;
         // Without a word: its task and its connection are gone at once.
         doomed.task.abort();
     });
