@@ -27,6 +27,8 @@ pub(crate) struct DataDirectory {
 pub(crate) struct Owner {
     pub(crate) ids: log::Identity,
     pub(crate) partitions: u16,
+    /// Whether the log was begun: from then on a directory without one has lost it.
+    pub(crate) begun: bool,
 }
 
 impl DataDirectory {
@@ -79,7 +81,7 @@ impl DataDirectory {
         Ok(None)
     }
 
-    /// Says, once and durably, whose data it holds.
+    /// Says, durably, whose data it holds.
     pub(crate) fn set_owner(&self, owner: &Owner) -> Result<(), Error> {
         let path = self.identity();
         let new = self.path.join("identity.new");
@@ -101,10 +103,11 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 
 fn render(owner: &Owner) -> String {
     let body = format!(
-        "{FORMAT}\ncluster {}\ndisk {}\npartitions {}\n",
+        "{FORMAT}\ncluster {}\ndisk {}\npartitions {}\nbegun {}\n",
         hex(&owner.ids.cluster),
         hex(&owner.ids.disk),
-        owner.partitions
+        owner.partitions,
+        owner.begun
     );
     format!("{body}crc32 {:08x}\n", crc32fast::hash(body.as_bytes()))
 }
@@ -126,7 +129,10 @@ fn parse(text: &str) -> Result<Owner, &'static str> {
         .and_then(|text| text.parse().ok())
         .filter(|partitions| *partitions > 0)
         .ok_or("it names no number of partitions")?;
-    Ok(Owner { ids: log::Identity { cluster, disk }, partitions })
+    let begun = field("begun ")
+        .and_then(|text| text.parse().ok())
+        .ok_or("it does not say whether the log was begun")?;
+    Ok(Owner { begun, ids: log::Identity { cluster, disk }, partitions })
 }
 
 /// An id as text.
@@ -145,7 +151,7 @@ mod tests {
 
     fn owner() -> Owner {
         let ids = log::Identity { cluster: [7; 16], disk: [0xfe; 16] };
-        Owner { ids, partitions: 64 }
+        Owner { ids, partitions: 64, begun: false }
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub enum Error {
     State(#[from] StateError),
     /// The state is there, the log is not.
     #[error(
-        "the data directory `{}` has a state but no log: acknowledged records may be lost; restore it from a copy",
+        "the data directory `{}` had a log and has none any more: acknowledged records may be lost; restore it from a copy",
         path.display()
     )]
     LogMissing {

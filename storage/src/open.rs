@@ -4,7 +4,7 @@ use crate::disk::{Disk, Folder};
 use crate::error::Error;
 use crate::log::{Identity, Log, LogError, SEGMENT_BYTES};
 use crate::machine::{Effect, Input, Node, RestoreError, Settings};
-use crate::state::{FjallState, State, StateWriter};
+use crate::state::{FjallState, StateWriter};
 use catena_protocol::clock::Now;
 use std::path::PathBuf;
 
@@ -20,10 +20,12 @@ pub(crate) struct Place {
     pub(crate) log: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) ids: Identity,
+    /// Whether there was a log before.
+    pub(crate) begun: bool,
 }
 
 pub(crate) fn open<C>(place: Place, settings: Settings, now: Now) -> Result<Opened<C>, Error> {
-    let Place { log: log_path, state: state_path, ids } = place;
+    let Place { log: log_path, state: state_path, ids, begun } = place;
     let disk = Folder::open(&log_path).map_err(|source| Error::Data {
         doing: "open",
         path: log_path.clone(),
@@ -31,7 +33,7 @@ pub(crate) fn open<C>(place: Place, settings: Settings, now: Now) -> Result<Open
     })?;
     let mut state = FjallState::open(&state_path)?;
     let empty = disk.list().is_ok_and(|names| names.is_empty());
-    if empty && has_records(&state, settings.partitions)? {
+    if empty && begun {
         return Err(Error::LogMissing { path: log_path });
     }
     let mut node = Node::new(settings, &state)?;
@@ -54,15 +56,6 @@ pub(crate) fn open<C>(place: Place, settings: Settings, now: Now) -> Result<Open
     };
     state.persist()?;
     Ok(Opened { node, state, log })
-}
-
-fn has_records(state: &FjallState, partitions: u16) -> Result<bool, Error> {
-    for partition in 0..partitions {
-        if state.mark(partition)?.applied > 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn apply<C>(

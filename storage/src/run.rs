@@ -86,7 +86,8 @@ fn found_cluster(
     disk: [u8; 16],
     partitions: u16,
 ) -> Result<Owner, Error> {
-    let owner = Owner { ids: log::Identity { cluster: rand::random(), disk }, partitions };
+    let owner =
+        Owner { ids: log::Identity { cluster: rand::random(), disk }, partitions, begun: false };
     directory.set_owner(&owner)?;
     info!(cluster = hex(&owner.ids.cluster), partitions, "a new cluster begins");
     Ok(owner)
@@ -122,11 +123,19 @@ impl Service {
             retention_ms: config.retention_ms,
             ..Settings::default()
         };
-        let place = Place { log: directory.log(), state: directory.state(), ids: owner.ids };
+        let place = Place {
+            log: directory.log(),
+            state: directory.state(),
+            ids: owner.ids,
+            begun: owner.begun,
+        };
         let Opened { node, state, log } =
             tokio::task::spawn_blocking(move || open(place, settings, clock.now()))
                 .await
                 .map_err(|_| Error::Thread("opening"))??;
+        if !owner.begun {
+            directory.set_owner(&Owner { begun: true, ..*owner })?;
+        }
         let (sender, reports) = unbounded_channel();
         let thread =
             |source| Error::Data { doing: "start threads for", path: config.data.clone(), source };

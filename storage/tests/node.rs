@@ -4,10 +4,10 @@ mod harness;
 
 use catena_protocol::RequestId;
 use catena_protocol::message::read::At;
-use catena_protocol::message::store::Tell;
+use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Written};
-use catena_testing::NatsServer;
-use harness::{Asker, Running};
+use catena_testing::{NatsServer, within};
+use harness::{Asker, Running, write};
 
 #[tokio::test]
 async fn what_was_written_is_read_and_survives_a_restart() {
@@ -45,5 +45,43 @@ async fn a_request_sent_again_happens_once_also_over_a_restart() {
     let node = Running::start(&server, "data").await;
     assert_eq!(asker.write_as(id, "n", Change::Add(5), Condition::Always).await, first);
     assert_eq!(asker.value("n").await, Some("5".into()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn writes_that_come_together_share_syncs() {
+    let server = NatsServer::start().await;
+    let node = Running::start(&server, "data").await;
+    let mut asker = Asker::new(&server).await;
+    let writes = (0..2_000).map(|number| {
+        let key = format!("k{number}");
+        let (partition, write) =
+            write(RequestId(rand::random()), &key, Change::Put("v".into()), Condition::Always);
+        (partition, Ask::Write(write))
+    });
+    let told = asker.ask_all(writes.collect()).await;
+    assert!(told.iter().all(|tell| matches!(tell, Tell::Written(Written::Done { .. }))));
+    assert_eq!(asker.value("k1999").await, Some("v".into()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn it_goes_on_after_the_nats_server_was_away() {
+    let mut server = NatsServer::start().await;
+    let node = Running::start(&server, "data").await;
+    let mut asker = Asker::new(&server).await;
+    asker.put("a", "1").await;
+    server.kill().await;
+    server.start_again().await;
+    let mut asker = Asker::new(&server).await;
+    let link = server.connect("waiting").await;
+    within(20, "the node is back", async {
+        while link.client.request("catena.cluster", "".into()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(asker.value("a").await, Some("1".into()));
+    asker.put("a", "2").await;
     node.stop().await;
 }

@@ -49,7 +49,9 @@ impl<C> Node<C> {
         match self.known_outcome(home, &commit.job, state)? {
             Some(Known::Soon(frame)) => return Ok(self.wait(frame, Ask::Commit(commit))),
             Some(Known::Committed(outcome)) => {
-                return Ok(Verdict::Tell(Tell::Decided(Decided::Outcome(outcome))));
+                let version = outcome.version;
+                let tell = Tell::Decided(Decided::Outcome(outcome));
+                return Ok(Verdict::Seen { version, tell });
             }
             None => {}
         }
@@ -187,7 +189,10 @@ fn limit(what: &str, found: usize, most: usize) -> Result<(), Fault> {
 
 fn shortened(end: End) -> End {
     let shorten = |mut fault: Fault| {
-        let end = fault.message.floor_char_boundary(REASON_BYTES);
+        let mut end = fault.message.len().min(REASON_BYTES);
+        while !fault.message.is_char_boundary(end) {
+            end -= 1;
+        }
         fault.message.truncate(end);
         fault
     };

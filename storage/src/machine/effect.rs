@@ -57,6 +57,9 @@ pub enum Effect<C> {
 pub(super) enum Verdict {
     /// It is answered at once.
     Tell(Tell),
+    /// It is answered when the wall clock has reached `version`: whoever hears of a version may
+    /// take a snapshot by the clock afterwards and find it there.
+    Seen { version: Timestamp, tell: Tell },
     /// It is answered when `frame` is durable and the wall clock has reached `version`.
     Once { frame: u64, version: Timestamp, tell: Tell },
     /// It is looked at again when `frame` is durable.

@@ -135,6 +135,11 @@ impl<C> Node<C> {
             Verdict::Tell(tell) => {
                 out.push(Effect::Reply { to: caller, response: Response { id, tell } });
             }
+            Verdict::Seen { version, tell } => {
+                let wait = version.0 > now.wall_us;
+                let tell = if wait { self.admit_wait().err().unwrap_or(tell) } else { tell };
+                self.answer(now, caller, Response { id, tell }, version, out);
+            }
             Verdict::Once { frame, version, tell } => {
                 self.hold(frame, caller, Response { id, tell }, version);
             }

@@ -17,7 +17,10 @@ impl<C> Node<C> {
     ) -> Result<Verdict, StateError> {
         Ok(match self.known_outcome(partition, &job, state)? {
             Some(Known::Soon(frame)) => self.wait(frame, Ask::Outcome(job)),
-            Some(Known::Committed(outcome)) => Verdict::Tell(Tell::Outcome(Some(outcome))),
+            Some(Known::Committed(outcome)) => {
+                let version = outcome.version;
+                Verdict::Seen { version, tell: Tell::Outcome(Some(outcome)) }
+            }
             None => Verdict::Tell(Tell::Outcome(None)),
         })
     }

@@ -32,7 +32,10 @@ impl<C> Node<C> {
             }
         };
         let found = self.partitions[usize::from(partition)].committed(&read.key, at, state)?;
-        Ok(Verdict::Tell(Tell::Record(found.map_or_else(Record::default, Record::from))))
+        let record = found.map_or_else(Record::default, Record::from);
+        // Who reads at a snapshot knows its time already.
+        let version = if at == Timestamp::MAX { record.version } else { Timestamp::ZERO };
+        Ok(Verdict::Seen { version, tell: Tell::Record(record) })
     }
 
     /// Has a read looked at again when `frame` is durable, if there is room to wait.

@@ -43,7 +43,10 @@ impl<C> Node<C> {
             }
         };
         let page = self.page(partition, &scan, at, state)?;
-        Ok(Verdict::Tell(Tell::Records { found: page.found, next: page.next }))
+        let newest = page.found.iter().map(|found| found.record.version).max();
+        let version = newest.filter(|_| at == Timestamp::MAX).unwrap_or_default();
+        let tell = Tell::Records { found: page.found, next: page.next };
+        Ok(Verdict::Seen { version, tell })
     }
 
     /// Merges what the state has with what is committed but not applied yet.

@@ -101,7 +101,7 @@ impl<C> Node<C> {
         }
     }
 
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         now: Now,
         to: C,

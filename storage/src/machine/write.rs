@@ -31,7 +31,8 @@ impl<C> Node<C> {
         };
         if let Some(written) = known {
             let written = self.complete(partition, &write.mutation.key, written, state)?;
-            return Ok(Verdict::Tell(Tell::Written(written)));
+            let (Written::Done { version, .. } | Written::Differs { version, .. }) = written;
+            return Ok(Verdict::Seen { version, tell: Tell::Written(written) });
         }
         if let Err(tell) = too_large(&write).and_then(|()| self.admit_write(now)) {
             return Ok(Verdict::Tell(tell));

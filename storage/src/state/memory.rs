@@ -57,7 +57,7 @@ impl MemoryState {
             self.step(Trail::Outcomes, *partition, step);
         }
         self.marks.extend(changes.marks.iter().copied());
-        self.horizon = self.horizon.max(changes.horizon.unwrap_or_default());
+        self.horizon = changes.horizon.unwrap_or(self.horizon);
         self.forget(&changes.forget);
     }
 

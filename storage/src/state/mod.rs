@@ -144,7 +144,7 @@ pub struct Changes {
     pub marks: Vec<(u16, Mark)>,
     /// What is taken away.
     pub forget: Forget,
-    /// Nothing before this can be read any more.
+    /// Nothing before this can be read any more; never lower than it was.
     pub horizon: Option<Timestamp>,
 }
 

@@ -1,5 +1,11 @@
 //! A storage node on a real NATS server, and someone who asks it.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "each test uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test uses some of it"
+)]
 
 use async_nats::{HeaderMap, Message};
 use catena_link::Link;

@@ -1,0 +1,322 @@
+//! The log over a disk that tears, loses, damages and refuses.
+
+use catena_protocol::message::commit::{End, Outcome};
+use catena_protocol::message::replicate::{Decision, LogRecord};
+use catena_protocol::message::write::{Change, Mutation, Written};
+use catena_protocol::{AttemptId, Fault, JobId, Key, Name, RequestId, Timestamp};
+use catena_storage::disk::{Disk, Folder, MemoryDisk, Survival};
+use catena_storage::log::{Identity, Log, LogError, SEGMENT_BYTES};
+
+const IDS: Identity = Identity { cluster: [0xc1; 16], disk: [0xd1; 16] };
+const HEADER: usize = 64;
+const FIRST: &str = "00000000000000000001.log";
+
+fn record(index: u64) -> LogRecord {
+    let key = Key::new(format!("key-{index}")).unwrap();
+    let mutation = Mutation { key, change: Change::Put("value".into()) };
+    let version = Timestamp(1_000 + index);
+    let written = Written::Done { version, value: None };
+    let decision =
+        Decision::Write { request: RequestId([3; 16]), mutation: Some(mutation), written };
+    LogRecord { partition: 1, epoch: 2, index, version, decision }
+}
+
+fn open<D: Disk>(disk: D) -> Result<(Log<D>, Vec<LogRecord>), LogError> {
+    open_with(disk, IDS, SEGMENT_BYTES)
+}
+
+fn open_with<D: Disk>(
+    disk: D,
+    ids: Identity,
+    bytes: u64,
+) -> Result<(Log<D>, Vec<LogRecord>), LogError> {
+    let mut found = Vec::new();
+    let log = Log::open(disk, ids, bytes, |records| {
+        found.extend(records);
+        Ok(())
+    })?;
+    Ok((log, found))
+}
+
+/// A log of three batches, of two records each.
+fn three_batches() -> (MemoryDisk, Vec<LogRecord>) {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open(disk.clone()).unwrap();
+    let records: Vec<LogRecord> = (1..=6).map(record).collect();
+    for batch in records.chunks(2) {
+        log.append(batch, 1).unwrap();
+    }
+    (disk, records)
+}
+
+/// Where the batches begin, and the end.
+fn borders(bytes: &[u8]) -> Vec<usize> {
+    let mut borders = vec![HEADER];
+    while let Some(length) = bytes.get(borders[borders.len() - 1]..).filter(|b| !b.is_empty()) {
+        let length = u32::from_le_bytes(length[..4].try_into().unwrap());
+        borders.push(borders[borders.len() - 1] + 8 + length as usize);
+    }
+    borders
+}
+
+#[test]
+fn what_was_appended_comes_back_and_goes_on() {
+    let (disk, records) = three_batches();
+    disk.crash(Survival::Synced);
+    let (mut log, found) = open(disk.clone()).unwrap();
+    assert_eq!(found, records);
+    log.append(&[record(7)], 2).unwrap();
+    disk.crash(Survival::Synced);
+    assert_eq!(open(disk).unwrap().1.len(), 7);
+}
+
+#[test]
+fn each_append_is_one_sync() {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open(disk.clone()).unwrap();
+    let before = disk.syncs();
+    let many: Vec<LogRecord> = (1..1_000).map(record).collect();
+    log.append(&many, 1).unwrap();
+    assert_eq!(disk.syncs(), before + 1);
+}
+
+#[test]
+fn a_batch_torn_anywhere_is_gone_and_the_rest_stays() {
+    let (whole, records) = three_batches();
+    let bytes = whole.bytes(FIRST).unwrap();
+    let borders = borders(&bytes);
+    for end in borders[2]..borders[3] {
+        let (disk, _) = three_batches();
+        disk.damage(FIRST, bytes[..end].to_vec());
+        let (mut log, found) = open(disk.clone()).unwrap();
+        assert_eq!(found, records[..4], "cut at {end}");
+        // The torn end is really gone: what follows it is found.
+        log.append(&records[4..], 1).unwrap();
+        disk.crash(Survival::Synced);
+        assert_eq!(open(disk).unwrap().1, records, "cut at {end}");
+    }
+}
+
+#[test]
+fn a_last_batch_whose_pages_came_in_any_order_is_gone() {
+    let (whole, records) = three_batches();
+    let bytes = whole.bytes(FIRST).unwrap();
+    let start = borders(&bytes)[2];
+    for at in start..bytes.len() {
+        let mut torn = bytes.clone();
+        torn[start..at].fill(0);
+        let (disk, _) = three_batches();
+        if torn == bytes {
+            continue;
+        }
+        disk.damage(FIRST, torn);
+        assert_eq!(open(disk).unwrap().1, records[..4], "zeros up to {at}");
+    }
+}
+
+#[test]
+fn a_changed_bit_before_the_last_batch_is_refused() {
+    let (whole, _) = three_batches();
+    let bytes = whole.bytes(FIRST).unwrap();
+    let borders = borders(&bytes);
+    for at in 0..borders[2] {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            let (disk, _) = three_batches();
+            disk.damage(FIRST, damaged.clone());
+            let error = open(disk.clone()).expect_err("a changed bit");
+            let expected = matches!(error, LogError::Damaged { .. } | LogError::Foreign { .. });
+            assert!(expected, "bit {bit} of byte {at}: {error}");
+            assert_eq!(disk.bytes(FIRST), Some(damaged), "nothing was changed");
+        }
+    }
+}
+
+#[test]
+fn a_changed_bit_in_the_last_batch_is_never_believed() {
+    let (whole, records) = three_batches();
+    let bytes = whole.bytes(FIRST).unwrap();
+    let borders = borders(&bytes);
+    for at in borders[2]..borders[3] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        let (disk, _) = three_batches();
+        disk.damage(FIRST, damaged);
+        assert_eq!(open(disk).unwrap().1, records[..4], "byte {at}");
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused() {
+    for ids in [Identity { cluster: [0; 16], ..IDS }, Identity { disk: [0; 16], ..IDS }] {
+        let (disk, _) = three_batches();
+        let error = open_with(disk, ids, SEGMENT_BYTES).expect_err("a foreign log");
+        assert!(matches!(error, LogError::Foreign { .. }), "{error}");
+    }
+}
+
+#[test]
+fn full_files_follow_each_other_and_go_when_they_may() {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open_with(disk.clone(), IDS, 300).unwrap();
+    for index in 1..=20 {
+        log.append(&[record(index)], index).unwrap();
+    }
+    let files = disk.list().unwrap().len();
+    assert!(files > 3, "{files} files");
+    disk.crash(Survival::Synced);
+    let (mut log, found) = open_with(disk.clone(), IDS, 300).unwrap();
+    assert_eq!(found.len(), 20);
+    log.append(&[record(21)], 21).unwrap();
+    // Files from before the start are needed until anything newer is durable elsewhere.
+    assert!(log.release(0).unwrap() >= files - 1);
+    disk.crash(Survival::Synced);
+    let (_, found) = open_with(disk, IDS, 300).unwrap();
+    assert_eq!(found.last(), Some(&record(21)));
+}
+
+#[test]
+fn a_file_that_is_needed_is_not_released() {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open_with(disk.clone(), IDS, 300).unwrap();
+    for index in 1..=20 {
+        log.append(&[record(index)], index).unwrap();
+    }
+    log.release(10).unwrap();
+    let (_, found) = open_with(disk, IDS, 300).unwrap();
+    let expected: Vec<LogRecord> = (11..=20).map(record).collect();
+    assert!(found.ends_with(&expected), "all after 10 are there");
+    assert!(found.len() < 20, "something was removed");
+}
+
+#[test]
+fn a_missing_file_is_noticed() {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open_with(disk.clone(), IDS, 300).unwrap();
+    for index in 1..=20 {
+        log.append(&[record(index)], index).unwrap();
+    }
+    let names = disk.list().unwrap();
+    disk.remove(&names[2]).unwrap();
+    assert!(matches!(open_with(disk, IDS, 300), Err(LogError::Damaged { .. })));
+}
+
+#[test]
+fn a_new_file_torn_before_its_first_batch_is_begun_again() {
+    for length in 0..HEADER {
+        let disk = MemoryDisk::default();
+        let (mut log, _) = open_with(disk.clone(), IDS, 100).unwrap();
+        log.append(&[record(1)], 1).unwrap();
+        log.append(&[record(2)], 2).unwrap();
+        let second = disk.list().unwrap()[1].clone();
+        let header = disk.bytes(&second).unwrap();
+        disk.damage(&second, header[..length].to_vec());
+        let (mut log, found) = open_with(disk.clone(), IDS, 100).unwrap();
+        assert_eq!(found, [record(1)]);
+        log.append(&[record(2)], 2).unwrap();
+        assert_eq!(open_with(disk, IDS, 100).unwrap().1.len(), 2, "header of {length} bytes");
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_failed_sync_are_errors_and_lose_nothing() {
+    let (disk, records) = three_batches();
+    let (mut log, _) = open(disk.clone()).unwrap();
+    disk.leave_room(20);
+    assert!(matches!(log.append(&[record(7)], 2), Err(LogError::Disk { .. })));
+    disk.crash(Survival::All);
+    disk.leave_room(usize::MAX);
+    let (mut log, found) = open(disk.clone()).unwrap();
+    assert_eq!(found, records);
+    disk.fail_syncs(true);
+    assert!(matches!(log.append(&[record(7)], 2), Err(LogError::Disk { .. })));
+    disk.fail_syncs(false);
+    disk.crash(Survival::Synced);
+    assert_eq!(open(disk).unwrap().1, records);
+}
+
+#[test]
+fn the_real_disk_does_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Folder::open(folder.path()).unwrap();
+    let (mut log, _) = open_with(disk.clone(), IDS, 300).unwrap();
+    for index in 1..=20 {
+        log.append(&[record(index)], index).unwrap();
+    }
+    drop(log);
+    let last = disk.list().unwrap().pop().unwrap();
+    let path = folder.path().join(last);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let (mut log, found) = open_with(disk.clone(), IDS, 300).unwrap();
+    assert_eq!(found.len(), 19);
+    log.append(&[record(20)], 20).unwrap();
+    drop(log);
+    let expected: Vec<LogRecord> = (1..=20).map(record).collect();
+    let (mut log, found) = open_with(disk.clone(), IDS, 300).unwrap();
+    assert_eq!(found, expected);
+    assert!(log.release(0).unwrap() > 0);
+    drop(log);
+    assert_eq!(open_with(disk, IDS, 300).unwrap().1.last(), expected.last());
+}
+
+/// The bytes of a file as `storage/FORMAT.md` describes them. A file of version 1 must be read by
+/// every later program: this one is never changed, only others are added.
+#[test]
+fn the_format_is_what_it_was() {
+    let version = Timestamp(1_790_000_000_000_123);
+    let mutation = |name: &str, change| Mutation { key: Key::new(name).unwrap(), change };
+    let outcome = |end| Outcome {
+        job: JobId([0x11; 16]),
+        attempt: AttemptId([0x22; 16]),
+        chain: Name::new("shop").unwrap(),
+        version,
+        end,
+        expires: version.plus_ms(1),
+    };
+    let decisions = vec![
+        Decision::Epoch,
+        Decision::Ceiling(version.plus_ms(250)),
+        Decision::Write {
+            request: RequestId([0x33; 16]),
+            mutation: Some(mutation("a", Change::Add(-5))),
+            written: Written::Done { version, value: Some(-5) },
+        },
+        Decision::Write {
+            request: RequestId([0x44; 16]),
+            mutation: None,
+            written: Written::Differs { version, value: None },
+        },
+        Decision::Outcome {
+            outcome: outcome(End::Committed("result".into())),
+            mutations: vec![
+                mutation("{b}1", Change::Put("value".into())),
+                mutation("{b}2", Change::Delete),
+            ],
+        },
+        Decision::Effects { mutations: vec![mutation("c", Change::Put(vec![0, 255].into()))] },
+        Decision::Outcome {
+            outcome: outcome(End::Failed(Fault::bad_request("why"))),
+            mutations: vec![],
+        },
+    ];
+    let records: Vec<LogRecord> = (1..)
+        .zip(decisions)
+        .map(|(index, decision)| LogRecord { partition: 63, epoch: 7, index, version, decision })
+        .collect();
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open(disk.clone()).unwrap();
+    log.append(&records[..3], 1).unwrap();
+    log.append(&records[3..], 2).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/log-1.bin");
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        std::fs::write(path, disk.bytes(FIRST).unwrap()).unwrap();
+    }
+    let golden = std::fs::read(path).unwrap();
+    assert_eq!(disk.bytes(FIRST), Some(golden.clone()), "what is written");
+    let old = MemoryDisk::default();
+    old.create(FIRST).unwrap();
+    old.damage(FIRST, golden);
+    assert_eq!(open(old).unwrap().1, records, "what is read");
+}

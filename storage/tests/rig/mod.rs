@@ -1,0 +1,231 @@
+//! The rules of a node with everything around them held in the hand: when a frame is durable,
+//! when a batch is applied, what time it is, when the power fails.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses some of it")]
+
+use catena_protocol::chain::Isolation;
+use catena_protocol::clock::Now;
+use catena_protocol::message::commit::{Commit, End};
+use catena_protocol::message::handoff::Effects;
+use catena_protocol::message::read::{At, Read, Scan};
+use catena_protocol::message::replicate::LogRecord;
+use catena_protocol::message::store::{Ask, Request, Tell};
+use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
+use catena_protocol::{AttemptId, JobId, Key, Name, RequestId, Timestamp};
+use catena_storage::machine::{Effect, Input, Node, Settings};
+use catena_storage::state::{Changes, MemoryState, StateWriter};
+use std::collections::{BTreeMap, VecDeque};
+
+pub const PARTITIONS: u16 = 4;
+/// Some day in 2026.
+pub const START_US: u64 = 1_790_000_000_000_000;
+
+pub struct Rig {
+    pub settings: Settings,
+    pub node: Node<u64>,
+    pub state: MemoryState,
+    pub now: Now,
+    /// Durable frames.
+    pub log: Vec<Vec<LogRecord>>,
+    pub unsynced: VecDeque<(u64, Vec<LogRecord>)>,
+    pub unapplied: VecDeque<(u64, Changes)>,
+    pub answers: BTreeMap<u64, Tell>,
+    next: u64,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self::with(Settings { partitions: PARTITIONS, ..Settings::default() })
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let state = MemoryState::default();
+        let mut rig = Self {
+            settings,
+            node: Node::new(settings, &state).unwrap(),
+            state,
+            now: Now { wall_us: START_US, mono_us: 0 },
+            log: Vec::new(),
+            unsynced: VecDeque::new(),
+            unapplied: VecDeque::new(),
+            answers: BTreeMap::new(),
+            next: 1,
+        };
+        rig.begin();
+        rig.settle();
+        rig
+    }
+
+    fn begin(&mut self) {
+        let mut out = Vec::new();
+        self.node.begin(self.now, &mut out).unwrap();
+        self.take(out);
+    }
+
+    fn take(&mut self, effects: Vec<Effect<u64>>) {
+        for effect in effects {
+            match effect {
+                Effect::Append { frame, records } => self.unsynced.push_back((frame, records)),
+                Effect::Apply { batch, changes, .. } => self.unapplied.push_back((batch, changes)),
+                Effect::Reply { to, response } => {
+                    assert_eq!(to, response.id);
+                    assert!(self.answers.insert(to, response.tell).is_none(), "answered twice");
+                }
+            }
+        }
+    }
+
+    fn input(&mut self, input: Input<u64>) {
+        let mut out = Vec::new();
+        self.node.handle(self.now, input, &self.state, &mut out).unwrap();
+        self.take(out);
+    }
+
+    /// Sends requests in one turn.
+    pub fn send_all(&mut self, asks: Vec<(u16, Ask)>) -> Vec<u64> {
+        let first = self.next;
+        self.next += asks.len() as u64;
+        let requests = (first..).zip(asks);
+        self.input(Input::Requests(
+            requests.map(|(id, (partition, ask))| (id, Request { id, partition, ask })).collect(),
+        ));
+        (first..self.next).collect()
+    }
+
+    pub fn send(&mut self, (partition, ask): (u16, Ask)) -> u64 {
+        self.send_all(vec![(partition, ask)])[0]
+    }
+
+    /// Sends a request, lets everything settle and returns the answer.
+    pub fn ask(&mut self, ask: (u16, Ask)) -> Tell {
+        let id = self.send(ask);
+        self.settle();
+        self.answers[&id].clone()
+    }
+
+    /// The oldest frame reaches the disk. Returns whether there was one.
+    pub fn sync(&mut self) -> bool {
+        let Some((frame, records)) = self.unsynced.pop_front() else { return false };
+        self.log.push(records);
+        self.input(Input::Synced { frame });
+        true
+    }
+
+    /// The oldest batch reaches the state. Returns whether there was one.
+    pub fn apply(&mut self) -> bool {
+        let Some((batch, changes)) = self.unapplied.pop_front() else { return false };
+        self.state.apply(&[changes]).unwrap();
+        self.input(Input::Applied { batch });
+        true
+    }
+
+    pub fn advance(&mut self, us: u64) {
+        self.now.wall_us += us;
+        self.now.mono_us += us;
+        self.input(Input::Tick);
+    }
+
+    /// Everything under way comes to its end, and the wall clock passes every version.
+    pub fn settle(&mut self) {
+        while self.sync() || self.apply() {}
+        if self.node.held() > 0 {
+            self.advance(2_000_000);
+            while self.sync() || self.apply() {}
+        }
+        assert_eq!(self.node.held(), 0, "somebody is not answered");
+        assert_eq!(self.node.pending_bytes(), 0, "something is not applied");
+    }
+
+    /// The process dies and starts again. What was not synced is lost; what was not applied is
+    /// replayed.
+    pub fn restart(&mut self) {
+        self.unsynced.clear();
+        self.unapplied.clear();
+        self.node = Node::new(self.settings, &self.state).unwrap();
+        for records in self.log.clone() {
+            let mut out = Vec::new();
+            self.node.restore(records, &self.state, &mut out).unwrap();
+            self.take(out);
+            while self.apply() {}
+        }
+        self.begin();
+        while self.sync() || self.apply() {}
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = &LogRecord> {
+        self.log.iter().flatten()
+    }
+}
+
+pub fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+pub fn request(number: u64) -> RequestId {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    RequestId(id)
+}
+
+pub fn write(number: u64, name: &str, change: Change, condition: Condition) -> (u16, Ask) {
+    let key = key(name);
+    let partition = key.partition(PARTITIONS);
+    let mutation = Mutation { key, change };
+    (partition, Ask::Write(Write { request: request(number), mutation, condition }))
+}
+
+pub fn put(number: u64, name: &str, value: &str) -> (u16, Ask) {
+    write(number, name, Change::Put(value.into()), Condition::Always)
+}
+
+pub fn read(name: &str, at: At) -> (u16, Ask) {
+    let key = key(name);
+    (key.partition(PARTITIONS), Ask::Read(Read { key, at }))
+}
+
+pub fn scan(partition: u16, prefix: &str, at: At, limit: u32) -> (u16, Ask) {
+    (partition, Ask::Scan(Scan { prefix: prefix.to_owned(), at, after: None, limit }))
+}
+
+/// A job submitted at some time.
+pub fn job(number: u64, wall_us: u64) -> JobId {
+    JobId::random((number % 7) as u16, wall_us, number.to_be_bytes())
+}
+
+pub fn commit(job: JobId, snapshot: Timestamp, effects: Effects) -> (u16, Ask) {
+    let commit = Commit {
+        job,
+        attempt: AttemptId([1; 16]),
+        chain: Name::new("test").unwrap(),
+        snapshot,
+        isolation: Isolation::Serializable,
+        effects,
+        end: End::Committed("done".into()),
+        keep_ms: 0,
+    };
+    (job.home() % PARTITIONS, Ask::Commit(commit))
+}
+
+/// The same with a change.
+pub fn but(ask: (u16, Ask), change: impl FnOnce(&mut Commit)) -> (u16, Ask) {
+    let (partition, Ask::Commit(mut commit)) = ask else { panic!("not a commit") };
+    change(&mut commit);
+    (partition, Ask::Commit(commit))
+}
+
+pub fn effects(reads: &[&str], scans: &[&str], writes: Vec<(&str, Change)>) -> Effects {
+    Effects {
+        reads: reads.iter().map(|name| key(name)).collect(),
+        scans: scans.iter().map(|name| key(name)).collect(),
+        writes: writes
+            .into_iter()
+            .map(|(name, change)| Mutation { key: key(name), change })
+            .collect(),
+    }
+}
+
+pub fn version(tell: &Tell) -> Timestamp {
+    match tell {
+        Tell::Written(Written::Done { version, .. }) => *version,
+        other => panic!("not written: {other:?}"),
+    }
+}
