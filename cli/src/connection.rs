@@ -51,6 +51,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whether a flag names a server.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.server.is_some() || self.context.is_some()
+    }
+
     /// The settings, from all sources. Passwords and tokens come from the environment or a
     /// context only, because arguments can be read by every user of the machine.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {

@@ -72,7 +72,11 @@ fn start(cli: Cli) -> Result<ExitCode, Failure> {
     };
     let filter = cli.log.as_deref().unwrap_or_else(|| cli.command.default_log());
     catena_service::init_logs(filter, format).map_err(Failure::usage)?;
-    let settings = cli.connection.settings()?;
+    let settings = if cli.command.is_alone() && !cli.connection.is_named() {
+        catena_link::Settings::default()
+    } else {
+        cli.connection.settings()?
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(cli.command.run(settings));
     // Operators that block for ever must not keep the process from ending.

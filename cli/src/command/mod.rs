@@ -56,6 +56,12 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it keeps away from every server that no flag names: the environment often names
+    /// one that is in use.
+    pub(crate) const fn is_alone(&self) -> bool {
+        matches!(self, Self::Demo(_))
+    }
+
     /// What is logged unless `--log` says otherwise.
     pub(crate) const fn default_log(&self) -> &'static str {
         match self {

@@ -1,15 +1,131 @@
-//! `catena demo`
-use crate::failure::Failure;
-use catena_link::Settings;
-use clap::Args;
-use std::process::ExitCode;
+//! `catena demo`: two examples on a cluster of its own, every result checked.
+//!
+//! Promise: what is printed as found was read from the store or told by the services, never
+//! taken from what was expected; nothing is left behind, unless `--data` names a folder for it.
 
-/// Stub.
+mod check;
+mod load;
+mod report;
+mod shop;
+mod spread;
+mod words;
+
+use crate::client::client;
+use crate::cluster::{Cluster, Plan};
+use crate::failure::Failure;
+use catena_client::Client;
+use catena_link::Settings;
+use catena_protocol::subject::{CHAINS, CLUSTER, JOBS, OPERATORS};
+use catena_worker::operator::Registry;
+use clap::Args;
+use report::{Phase, Report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Shows what Catena does: starts a cluster, counts words, runs a shop, checks every result.
+///
+/// Everything runs in this process and a NATS server that is started for it (or, with --server,
+/// in subjects and buckets of their own on that one), and is gone at the end. The exit code is 1
+/// if anything found differs from what is expected.
 #[derive(Debug, Args)]
-pub(crate) struct Demo {}
+pub(crate) struct Demo {
+    /// Number of workers
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+
+    /// Number of schedulers
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
+    schedulers: u16,
+
+    /// How long words are counted, in seconds
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
+    seconds: f64,
+
+    /// What the orders of the shop are generated from
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
+
+    /// Folder for all data, kept; default: a temporary one, removed
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected a number of seconds, at most 3600".to_owned())
+}
 
 impl Demo {
-    pub(crate) async fn run(self, _: Settings) -> Result<ExitCode, Failure> {
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
+        let temporary = tempfile::tempdir()?;
+        let run = format!("{:08x}", rand::random::<u32>());
+        let named = settings.url.is_some() || settings.context.is_some();
+        let lent = named && settings.prefix.is_none();
+        let settings = if lent {
+            Settings { prefix: Some(format!("demo-{run}")), ..settings }
+        } else {
+            settings
+        };
+        let plan = Plan {
+            nats: named.then_some(settings),
+            schedulers: usize::from(self.schedulers),
+            workers: usize::from(self.workers),
+            registry: shop::operators(Registry::built_in())?,
+            ..Plan::new(self.data.as_deref().unwrap_or(temporary.path()))
+        };
+        let mut shutdown = catena_service::on_signals();
+        eprintln!("starting a cluster");
+        let began = Instant::now();
+        let mut cluster = tokio::select! {
+            started = Cluster::start(plan) => started?,
+            () = shutdown.requested() => return Ok(ExitCode::from(130)),
+        };
+        eprintln!("ready after {:.1} s", began.elapsed().as_secs_f64());
+        let reached = cluster.settings().clone();
+        let result = tokio::select! {
+            result = self.show(reached.clone(), &run) => result,
+            failure = cluster.failed() => Err(failure),
+            () = shutdown.requested() => Err(Failure::new("interrupted")),
+        };
+        eprintln!("ending the cluster");
+        let stopped = cluster.stop().await;
+        if lent {
+            give_back(reached).await?;
+        }
+        let code = result?;
+        stopped.map(|()| code)
     }
+
+    async fn show(&self, settings: Settings, run: &str) -> Result<ExitCode, Failure> {
+        let client = client(settings).await?;
+        let before = spread::done(&client).await?;
+        let words = self.words(&client, run).await?;
+        let shop = shop::run(&client, run, self.seed).await?;
+        let steps = words.steps + shop.steps;
+        let spread = spread::since(&client, &before, steps).await?;
+        let report = Report { phases: vec![words, shop], spread };
+        report.print(self.json)?;
+        client.close().await;
+        Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn words(&self, client: &Client, run: &str) -> Result<Phase, Failure> {
+        words::run(client, run, Duration::from_secs_f64(self.seconds)).await
+    }
+}
+
+/// Removes what the cluster made on a server that is not its own.
+async fn give_back(settings: Settings) -> Result<(), Failure> {
+    let link = crate::client::link(settings).await?;
+    let context = async_nats::jetstream::new(link.client.clone());
+    for bucket in [CHAINS, OPERATORS, CLUSTER] {
+        let _ = context.delete_key_value(link.subjects.bucket(bucket)).await;
+    }
+    let _ = context.delete_stream(link.subjects.bucket(JOBS)).await;
+    Ok(())
 }

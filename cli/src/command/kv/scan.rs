@@ -14,7 +14,8 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 pub(super) struct Scan {
     /// What the keys begin with; nothing: all keys
-    #[arg(default_value = "")]
+    // Its own name for the parser: `prefix` is that of a flag of all commands.
+    #[arg(id = "begin", value_name = "PREFIX", default_value = "")]
     prefix: String,
 
     /// Most records

@@ -1,0 +1,114 @@
+//! `catena run`
+
+use super::setup::{Setup, catena};
+use serde_json::Value;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_is_printed_as_it_is() {
+    let setup = Setup::start().await;
+    setup.good(&["chain", "set", "shout", "trim,uppercase"]).await;
+    assert_eq!(setup.good(&["run", "shout", " hello "]).await, "HELLO");
+    assert_eq!(setup.good(&["run", "--inline", "uppercase", "hello"]).await, "HELLO");
+    let bytes = [0, 255, b'\n', 254, b'\r', b'\n'];
+    for arguments in [&["run", "--inline", "echo"][..], &["run", "--inline", "echo", "-"]] {
+        let said = setup.catena_with(arguments, &bytes).await;
+        assert_eq!((said.code, &said.out[..]), (0, &bytes[..]), "{said:?}");
+    }
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_tells_job_version_and_result_or_error() {
+    let setup = Setup::start().await;
+    let good = setup.json(&["run", "--inline", "uppercase", "hello", "--json"]).await;
+    assert_eq!(good["result"], "HELLO");
+    assert!(good["version"].is_u64() && good["job"].as_str().unwrap().len() == 36, "{good}");
+    let binary = setup.catena_with(&["run", "--inline", "echo", "--json"], b"\xff").await;
+    assert_eq!(binary.json()["result_base64"], "/w==");
+    let bad = setup.catena(&["run", "nope", "hello", "--json"]).await;
+    assert_eq!((bad.code, &bad.json()["error"]["code"]), (1, &Value::from(404)), "{bad:?}");
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_runs_a_job_once() {
+    let setup = Setup::start().await;
+    let chain = r#"[{"operator": "increment", "settings": {"key": "runs"}}]"#;
+    let arguments = ["run", "--inline", chain, "x", "--idempotency-key", "a", "--json"];
+    let first = setup.json(&arguments).await;
+    assert_eq!(setup.json(&arguments).await, first);
+    assert_eq!(setup.good(&["kv", "get", "runs"]).await, "1");
+    let version = first["version"].to_string();
+    let read = r#"[{"operator": "get", "settings": {"key": "runs"}}]"#;
+    let after = ["run", "--inline", read, "x", "--after", &version, "--key", "runs"];
+    assert_eq!(setup.good(&after).await, "1");
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_is_a_job_and_results_keep_their_order() {
+    let setup = Setup::start().await;
+    let lines: Vec<String> = (0..3_000).map(|n| format!("line {n}")).collect();
+    let input = format!("{}\r\n", lines.join("\n"));
+    let arguments = ["run", "--inline", "uppercase", "--each-line", "--concurrency", "256"];
+    let said = setup.catena_with(&arguments, input.as_bytes()).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    let expected: String = lines.iter().map(|line| format!("{}\n", line.to_uppercase())).collect();
+    assert_eq!(said.text(), expected);
+    assert!(said.err.contains("3000 jobs in") && said.err.contains("0 failed"), "{}", said.err);
+
+    let unordered = [&arguments[..], &["--unordered", "--json"]].concat();
+    let said = setup.catena_with(&unordered, input.as_bytes()).await;
+    let mut seen: Vec<Value> =
+        said.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    seen.sort_by_key(|object| object["line"].as_u64());
+    for (at, object) in seen.iter().enumerate() {
+        assert_eq!(object["line"], at as u64 + 1);
+        assert_eq!(object["result"], lines[at].to_uppercase());
+    }
+    assert_eq!(seen.len(), lines.len());
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_fails_leaves_an_empty_line_and_a_reason() {
+    let setup = Setup::start().await;
+    let mut input = b"{\"a\":1}\nnonsense\n".to_vec();
+    input.extend(vec![b' '; 600 * 1024]);
+    input.extend(b"\n{\"a\":2}");
+    let chain = r#"[{"operator": "jq", "settings": {"filter": ".a"}}]"#;
+    let said = setup.catena_with(&["run", "--inline", chain, "--each-line"], &input).await;
+    assert_eq!((said.code, said.text().as_str()), (1, "1\n\n\n2\n"), "{}", said.err);
+    assert!(said.err.contains("line 2: ") && said.err.contains("line 3: "), "{}", said.err);
+    assert!(said.err.contains("2 failed"), "{}", said.err);
+    let said = setup.catena_with(&["run", "--inline", "echo", "--each-line"], b"").await;
+    assert_eq!((said.code, said.text().as_str()), (0, ""), "{}", said.err);
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_say_what_to_do() {
+    let setup = Setup::start().await;
+    setup.bad(1, "`nope` is not defined", &["run", "nope", "x"]).await;
+    setup.bad(1, "did you mean `uppercase`", &["run", "--inline", "upercase", "x"]).await;
+    setup.bad(2, "--inline trim,uppercase", &["run", "trim,uppercase", "x"]).await;
+    setup.bad(2, "which chain?", &["run"]).await;
+    setup.bad(2, "there is no CHAIN", &["run", "--inline", "echo", "a", "b"]).await;
+    setup.bad(2, "leave INPUT out", &["run", "--each-line", "echo", "x"]).await;
+    setup.bad(2, "not a duration", &["run", "echo", "x", "--timeout", "soon"]).await;
+    setup.bad(2, "--each-line", &["run", "echo", "x", "--unordered"]).await;
+    let large = setup.catena_with(&["run", "--inline", "echo"], &vec![b'x'; 600 * 1024]).await;
+    assert_eq!(large.code, 1);
+    assert!(large.err.contains("524288"), "{large:?}");
+    let late = r#"[{"operator": "sleep", "settings": {"for": "30s"}}]"#;
+    let said = setup.catena(&["run", "--inline", late, "x", "--timeout", "300ms"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_server_it_says_where_it_looked() {
+    let said = catena(&["--server", "nats://127.0.0.1:1", "run", "shout", "x"], b"").await;
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("nats://127.0.0.1:1"), "{said:?}");
+}
