@@ -1,4 +1,5 @@
 //! Whatever arrives on a subject of the node: an answer, nothing changed, and it goes on.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 mod harness;
 

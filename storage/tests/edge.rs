@@ -1,4 +1,5 @@
 //! The store as a person uses it: `nats req catena.storage.<verb>.<key>`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 mod harness;
 

@@ -1,4 +1,5 @@
 //! The log over a disk that tears, loses, damages and refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::replicate::{Decision, LogRecord};

@@ -1,4 +1,5 @@
 //! A node on a real NATS server and a real disk, asked by a service.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 mod harness;
 

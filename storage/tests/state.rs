@@ -1,4 +1,5 @@
 //! The two states side by side: whatever is done to both, they say the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::write::Written;

@@ -1,6 +1,12 @@
 //! The rules of a node with everything around them held in the hand: when a frame is durable,
 //! when a batch is applied, what time it is, when the power fails.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test uses some of it"
+)]
 
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
