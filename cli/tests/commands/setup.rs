@@ -26,7 +26,8 @@ impl Setup {
     pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let plan = Plan::new(data.path());
-        let cluster = within(60, "the start of a cluster", Cluster::start(plan)).await.unwrap();
+        let cluster =
+            within(60, "the start of a cluster", Box::pin(Cluster::start(plan))).await.unwrap();
         let url = cluster.settings().url.clone().unwrap();
         Self { cluster, url, _data: data }
     }

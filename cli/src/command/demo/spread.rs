@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Workers tell their figures with each heartbeat; so long the last ones may take.
+/// Workers renew their figures with each heartbeat. Before every worker has done so the figures
+/// are of different times and cannot be compared.
+const RENEWED: Duration = Duration::from_millis(limit::HEARTBEAT_MS * 3 / 2);
+/// So long the last ones may take.
 const SETTLED: Duration = Duration::from_millis(4 * limit::HEARTBEAT_MS);
 
 /// Steps done by each worker.
@@ -22,9 +25,10 @@ pub(super) async fn done(client: &Client) -> Result<Done, Failure> {
     Ok(workers.map(|worker| (worker.id, worker.load["done"].as_u64().unwrap_or(0))).collect())
 }
 
-/// Steps that each worker has done since `before`, once they are `expected` in all, or as many
-/// as they are soon after.
+/// Steps that each worker has done since `before`, once they are at least `expected` in all, or
+/// as many as they are soon after.
 pub(super) async fn since(client: &Client, before: &Done, expected: u64) -> Result<Done, Failure> {
+    tokio::time::sleep(RENEWED).await;
     let until = Instant::now() + SETTLED;
     loop {
         let mut now = done(client).await?;
