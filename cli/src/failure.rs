@@ -22,6 +22,11 @@ impl Failure {
         Self { message: message.to_string(), code: 2 }
     }
 
+    /// Whether there is nothing to say.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
@@ -31,6 +36,17 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+/// A reader that has seen enough, as in `| head`, need not be told anything. Exit code 141, as of a
+/// program that the signal ends.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self { message: String::new(), code: 141 },
+            _ => Self::new(error),
+        }
     }
 }
 
@@ -45,7 +61,6 @@ macro_rules! from {
 }
 
 from!(
-    std::io::Error,
     serde_json::Error,
     Fault,
     catena_client::Error,

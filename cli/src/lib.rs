@@ -58,7 +58,9 @@ pub fn main() -> ExitCode {
     match start(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("catena: {failure}");
+            if !failure.is_silent() {
+                eprintln!("catena: {failure}");
+            }
             failure.exit_code()
         }
     }

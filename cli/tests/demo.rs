@@ -6,6 +6,7 @@ use catena_testing::{NatsServer, within};
 use futures_util::TryStreamExt;
 use serde_json::Value;
 use std::process::{Output, Stdio};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 async fn demo(arguments: &[&str], folder: &std::path::Path) -> Output {
@@ -58,6 +59,40 @@ async fn a_server_that_is_lent_is_given_back_as_it_was() {
         assert!(context.get_key_value(bucket).await.is_err());
     }
     assert!(context.get_stream(JOBS).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_demo_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
+    command.args(["demo", "--seconds", "60"]).env("TMPDIR", folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = async {
+        while let Some(line) = said.next_line().await.unwrap() {
+            if line.starts_with("ready") {
+                return;
+            }
+        }
+        panic!("it never became ready");
+    };
+    within(60, "a cluster", ready).await;
+    assert_eq!(processes_in(folder.path()), 1, "its NATS server");
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    let ended = within(60, "its end", child.wait()).await.unwrap();
+    assert_eq!(ended.code(), Some(130));
+    assert_eq!(processes_in(folder.path()), 0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Processes that have this folder in their arguments.
+fn processes_in(folder: &std::path::Path) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let arguments = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let folder = folder.to_str().unwrap();
+    arguments.filter(|text| String::from_utf8_lossy(text).contains(folder)).count()
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Defines chains, and shows what is defined.
+/// Define chains, and show what is defined.
 #[derive(Debug, Args)]
 pub(crate) struct Chain {
     #[command(subcommand)]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Asks what becomes of a job.
+/// Ask what becomes of a job.
 #[derive(Debug, Args)]
 pub(crate) struct Job {
     #[command(subcommand)]

@@ -22,26 +22,19 @@ use catena_link::Settings;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-/// What can be done.
+/// What can be done. A command says about itself what it does, where there is more than a line
+/// to say.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what Catena does: a cluster of its own, two examples, every result checked
     Demo(demo::Demo),
     /// Run a whole cluster in this process, with a NATS server unless one is named
     Dev(dev::Dev),
-    /// Run a chain and print its result
     Run(run::Run),
-    /// Put a job on the durable queue
     Submit(submit::Submit),
-    /// Ask what becomes of a job
     Job(job::Job),
-    /// Read and change the store
     Kv(kv::Kv),
-    /// Define chains
     Chain(chain::Chain),
-    /// List operators, define service operators
     Operators(operators::Operators),
-    /// Show every service and how loaded it is
     Status(status::Status),
     /// Run a scheduler
     Scheduler(scheduler::Scheduler),

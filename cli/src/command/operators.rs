@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Lists the operators that chains can name; defines service operators.
+/// List the operators that chains can name; define service operators.
 ///
 /// A service operator is any program, in any language, that answers a NATS subject.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 
-/// Runs a chain and prints its result as it is.
+/// Run a chain and print its result as it is.
 ///
 /// With --each-line a job is run for each line of standard input, many at once, and the results
 /// are printed a line each, in the order of the input; a job that fails leaves an empty line and

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Shows every service of the cluster: how long it runs, how loaded it is, what it answered.
+/// Show every service of the cluster: how long it runs, how loaded it is, what it answered.
 ///
 /// The exit code is 1 if there is none of a role that is needed.
 #[derive(Debug, Args)]

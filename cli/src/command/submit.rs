@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Puts a job on the durable queue and prints its id once it is safe there.
+/// Put a job on the durable queue and print its id once it is safe there.
 ///
 /// From then on it survives every process and ends with exactly one outcome: `catena job wait`
 /// waits for it.

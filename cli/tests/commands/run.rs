@@ -1,7 +1,9 @@
 //! `catena run`
 
 use super::setup::{Setup, catena};
+use catena_testing::within;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_is_printed_as_it_is() {
@@ -103,6 +105,40 @@ async fn failures_say_what_to_do() {
     let late = r#"[{"operator": "sleep", "settings": {"for": "30s"}}]"#;
     let said = setup.catena(&["run", "--inline", late, "x", "--timeout", "300ms"]).await;
     assert_eq!(said.code, 1, "{said:?}");
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_does_not_wait_for_the_next_line() {
+    let setup = Setup::start().await;
+    let arguments = ["run", "--inline", "uppercase", "--each-line"];
+    let mut child = setup.command(&arguments).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut results = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (line, result) in [("one\n", "ONE"), ("two\nthr", "TWO")] {
+        input.write_all(line.as_bytes()).await.unwrap();
+        let next = within(30, "a result", results.next_line()).await.unwrap();
+        assert_eq!(next.as_deref(), Some(result));
+    }
+    input.write_all(b"ee").await.unwrap();
+    drop(input);
+    assert_eq!(results.next_line().await.unwrap().as_deref(), Some("THREE"));
+    assert!(child.wait().await.unwrap().success());
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let setup = Setup::start().await;
+    let mut child = setup.command(&["run", "--inline", "echo", "--each-line"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"a\n").await.unwrap();
+    let mut said = String::new();
+    let mut errors = child.stderr.take().unwrap();
+    within(30, "its end", errors.read_to_string(&mut said)).await.unwrap();
+    assert_eq!(said, "");
+    assert_eq!(child.wait().await.unwrap().code(), Some(141));
     setup.stop().await;
 }
 

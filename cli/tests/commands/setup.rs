@@ -83,14 +83,18 @@ impl Said {
     }
 }
 
+impl Setup {
+    /// The binary, to be talked to while it runs.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bare();
+        command.args(["--server", &self.url]).args(arguments);
+        command
+    }
+}
+
 /// Runs the binary.
 pub(crate) async fn catena(arguments: &[&str], input: &[u8]) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
-    for name in ["NATS_URL", "NATS_USER", "NATS_CONTEXT", "CATENA_PREFIX", "CATENA_LOG"] {
-        command.env_remove(name);
-    }
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let mut child = bare().args(arguments).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     // A command that does not read its input closes the pipe.
@@ -102,4 +106,13 @@ pub(crate) async fn catena(arguments: &[&str], input: &[u8]) -> Said {
         out: output.stdout,
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+fn bare() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
+    for name in ["NATS_URL", "NATS_USER", "NATS_CONTEXT", "CATENA_PREFIX", "CATENA_LOG"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Shows what Catena does: starts a cluster, counts words, runs a shop, checks every result.
+/// Show what Catena does: start a cluster, count words, run a shop, check every result.
 ///
 /// Everything runs in this process and a NATS server that is started for it (or, with --server,
 /// in subjects and buckets of their own on that one), and is gone at the end. The exit code is 1
@@ -55,6 +55,9 @@ pub(crate) struct Demo {
     json: bool,
 }
 
+/// The exit code after Ctrl-C, as shells know it.
+const INTERRUPTED: u8 = 130;
+
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
     seconds.ok_or_else(|| "expected a number of seconds, at most 3600".to_owned())
@@ -83,14 +86,14 @@ impl Demo {
         let began = Instant::now();
         let mut cluster = tokio::select! {
             started = Cluster::start(plan) => started?,
-            () = shutdown.requested() => return Ok(ExitCode::from(130)),
+            () = shutdown.requested() => return Ok(INTERRUPTED.into()),
         };
         eprintln!("ready after {:.1} s", began.elapsed().as_secs_f64());
         let reached = cluster.settings().clone();
         let result = tokio::select! {
             result = self.show(reached.clone(), &run) => result,
             failure = cluster.failed() => Err(failure),
-            () = shutdown.requested() => Err(Failure::new("interrupted")),
+            () = shutdown.requested() => Ok(INTERRUPTED.into()),
         };
         eprintln!("ending the cluster");
         let stopped = cluster.stop().await;

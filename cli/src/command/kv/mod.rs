@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 
-/// Reads and changes the store: versioned records, one key at a time, linearizable.
+/// Read and change the store: versioned records, one key at a time, linearizable.
 #[derive(Debug, Args)]
 pub(crate) struct Kv {
     #[command(subcommand)]
@@ -36,7 +36,6 @@ enum Verb {
     Add(add::Add),
     /// Remove a key; prints the version that this wrote
     Delete(delete::Delete),
-    /// Print the keys that begin with a prefix, and their values, in order
     Scan(scan::Scan),
 }
 

@@ -7,7 +7,7 @@ use catena_client::Client;
 use clap::Args;
 use std::process::ExitCode;
 
-/// Prints the keys that begin with a prefix, and their values, in order.
+/// Print the keys that begin with a prefix, and their values, in order.
 ///
 /// A prefix with a whole tag in braces, as in `{user42}:`, is one consistent read; any other asks
 /// every partition, each consistent in itself.
