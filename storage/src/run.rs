@@ -192,6 +192,10 @@ impl Service {
             Ok(()) => self.finish().await,
             Err(failed) => {
                 error!(error = %failed, "the storage node stops");
+                let Self { turn, threads, .. } = self;
+                drop(turn);
+                // Whoever opens the directory next must not meet these threads there.
+                let _ = tokio::time::timeout(DRAIN, joined(threads)).await;
                 Err(failed)
             }
         }
@@ -266,10 +270,7 @@ impl Service {
         let Self { turn, threads, mut reports, .. } = self;
         let client = turn.link.client.clone();
         drop(turn);
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().all(|thread| thread.join().is_ok())
-        });
-        if !joined.await.unwrap_or(false) {
+        if !joined(threads).await {
             return Err(Error::Thread("log or state"));
         }
         let _ = tokio::time::timeout(DRAIN, client.flush()).await;
@@ -292,6 +293,12 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Waits for the threads to end. Returns whether they ended well.
+async fn joined(threads: [JoinHandle<()>; 2]) -> bool {
+    let all = move || threads.into_iter().all(|thread| thread.join().is_ok());
+    tokio::task::spawn_blocking(all).await.unwrap_or(false)
 }
 
 fn every(ms: u64) -> Interval {

@@ -84,3 +84,59 @@ fn write_all<D: Disk>(
 
 /// Frames of one batch: each holds at most about 2 MiB, a batch 16.
 const MOST_FRAMES: usize = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::log::{Identity, SEGMENT_BYTES};
+    use catena_protocol::Timestamp;
+    use catena_protocol::message::replicate::Decision;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    fn record(index: u64) -> LogRecord {
+        let (version, decision) = (Timestamp(index), Decision::Epoch);
+        LogRecord { partition: 0, epoch: 1, index, version, decision }
+    }
+
+    fn log(disk: &MemoryDisk) -> Log<MemoryDisk> {
+        let ids = Identity { cluster: [1; 16], disk: [2; 16] };
+        Log::open(disk.clone(), ids, SEGMENT_BYTES, |_| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn what_is_queued_goes_to_disk_with_few_syncs_and_in_order() {
+        let disk = MemoryDisk::default();
+        let log = log(&disk);
+        let before = disk.syncs();
+        let (reports, mut reported) = unbounded_channel();
+        let (sender, receiver) = channel();
+        for frame in 1..=70 {
+            sender.send(ToLog::Append { frame, records: vec![record(frame)] }).unwrap();
+        }
+        drop(sender);
+        write_all(log, &receiver, &reports).unwrap();
+        assert_eq!(disk.syncs() - before, 70 / MOST_FRAMES as u64);
+        let mut last = 0;
+        while let Ok(Report::Synced { frame }) = reported.try_recv() {
+            assert!(frame > last);
+            last = frame;
+        }
+        assert_eq!(last, 70);
+    }
+
+    #[test]
+    fn a_failed_sync_is_the_end_and_is_not_tried_again() {
+        let disk = MemoryDisk::default();
+        let (reports, mut reported) = unbounded_channel();
+        let (sender, thread) = start(log(&disk), reports).unwrap();
+        disk.fail_syncs(true);
+        let before = disk.syncs();
+        sender.send(ToLog::Append { frame: 1, records: vec![record(1)] }).unwrap();
+        thread.join().unwrap();
+        assert!(matches!(reported.blocking_recv(), Some(Report::Failed(Error::Log(_)))));
+        assert!(reported.blocking_recv().is_none(), "nothing is said to be durable");
+        assert_eq!(disk.syncs(), before + 1);
+        assert!(sender.send(ToLog::Release { frame: 1 }).is_err());
+    }
+}

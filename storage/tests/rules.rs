@@ -245,7 +245,7 @@ fn what_is_too_large_is_refused_and_changes_nothing() {
         (effects(&[], &[], vec![("a", put(&half)), ("b", put(&half))]), End::Committed("".into())),
         (effects(&[], &[], vec![]), End::Committed(vec![0; PAYLOAD_BYTES + 1].into())),
     ];
-    assert!(2 * VALUE_BYTES + 2 > WRITE_SET_BYTES);
+    const { assert!(2 * VALUE_BYTES + 2 > WRITE_SET_BYTES) };
     for (effects, end) in cases {
         let told = rig.ask(but(commit(job(1, START_US), now, effects), |c| c.end = end));
         assert_eq!(fault(&told).code, Code::TooLarge, "{told:?}");

@@ -30,7 +30,10 @@ impl<C> Node<C> {
             None => state.written(partition, &write.request)?,
         };
         if let Some(written) = known {
-            let written = self.complete(partition, &write.mutation.key, written, state)?;
+            let Some(written) = self.complete(partition, &write.mutation.key, written, state)?
+            else {
+                return Ok(Verdict::Tell(Tell::Fault(forgotten(&write.mutation.key))));
+            };
             let (Written::Done { version, .. } | Written::Differs { version, .. }) = written;
             return Ok(Verdict::Seen { version, tell: Tell::Written(written) });
         }
@@ -95,21 +98,34 @@ impl<C> Node<C> {
         Verdict::Once { frame, version, tell: Tell::Written(told(version)) }
     }
 
-    /// Puts back into a remembered answer what was found instead of the expected, if it is kept.
+    /// Puts back into a remembered answer what was found instead of the expected; none: that is
+    /// not kept any more.
     fn complete<S: State>(
         &self,
         partition: u16,
         key: &Key,
         written: Written,
         state: &S,
-    ) -> Result<Written, StateError> {
-        let Written::Differs { version, value: None } = written else { return Ok(written) };
-        let found = self.partitions[usize::from(partition)].committed(key, version, state)?;
-        let value = found
-            .filter(|stored| stored.version == version)
-            .and_then(|stored| stored.content.value());
-        Ok(Written::Differs { version, value })
+    ) -> Result<Option<Written>, StateError> {
+        match written {
+            Written::Differs { version, value: None } if version != Timestamp::ZERO => {
+                let at = &self.partitions[usize::from(partition)];
+                let found = at.committed(key, version, state)?;
+                Ok(found
+                    .filter(|stored| stored.version == version)
+                    .map(|stored| Written::Differs { version, value: stored.content.value() }))
+            }
+            other => Ok(Some(other)),
+        }
     }
+}
+
+fn forgotten(key: &Key) -> Fault {
+    let message = format!(
+        "this request was decided before: the condition on `{key}` did not hold, nothing was \
+         changed; what was found instead is not kept any more"
+    );
+    Fault::new(Code::Conflict, message)
 }
 
 /// Refuses; not before what the refusal rests upon is durable.
