@@ -12,11 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
 
 /// How long a message may stay without a sign of life before it is delivered again.
-const ACK_WAIT: Duration = Duration::from_secs(30);
+/// The jobs of a scheduler that died wait this long.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Jobs of one chain that all schedulers together may have.
 const PER_CHAIN: i64 = 16_384;
 /// Messages that are asked for at once.
 const BATCH: usize = 128;
+/// How long one request for messages stands. One that is lost, as when NATS is restarted, holds up
+/// the chain this long.
+const ASK: Duration = Duration::from_secs(4);
 /// How long to wait before the queue is read again after trouble.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -70,13 +74,8 @@ impl ChainQueue {
     async fn take(&self, consumer: &Consumer<pull::Config>) -> Result<(), async_nats::Error> {
         loop {
             let Some(mut permits) = self.permits().await else { return Ok(()) };
-            let mut messages = consumer
-                .batch()
-                .max_messages(permits.len())
-                .expires(Duration::from_secs(30))
-                .heartbeat(Duration::from_secs(5))
-                .messages()
-                .await?;
+            let mut messages =
+                consumer.batch().max_messages(permits.len()).expires(ASK).messages().await?;
             loop {
                 let next = tokio::select! {
                     next = messages.next() => next,

@@ -66,11 +66,16 @@ impl Inquiry {
 
     async fn unknown(&self, trouble: Option<Fault>) {
         let job = self.job;
+        let not_found = |why: &str| {
+            let known =
+                format!("job `{job}` is not in flight and has no outcome, or none any more");
+            Fault::new(Code::NotFound, format!("{known}{why}"))
+        };
         let fault = match trouble {
-            None => Fault::new(
-                Code::NotFound,
-                format!("job `{job}` is not in flight and has no outcome, or none any more"),
-            ),
+            None => not_found(""),
+            Some(fault) if fault.code == Code::BadRequest => {
+                not_found(&format!(": {}", fault.message))
+            }
             Some(fault) => Fault::new(
                 Code::Unavailable,
                 format!("job `{job}` is not in flight, and its home does not answer: {fault}"),

@@ -27,9 +27,10 @@ use tracing::{debug, warn};
 
 /// How often running jobs give a sign of life; well within the time after which a message is
 /// delivered again.
-pub(crate) const PROGRESS: Duration = Duration::from_secs(10);
-/// How long a refused message waits before it comes again.
-const LATER: Duration = Duration::from_millis(500);
+pub(crate) const PROGRESS: Duration = Duration::from_secs(3);
+/// How long a refused message waits before it comes again: at first, doubled each time, at most.
+const LATER: Duration = Duration::from_millis(250);
+const LATER_MAX: Duration = Duration::from_secs(4);
 /// Jobs that were put on the queue here are remembered as `queued`, this many.
 const REMEMBERED: usize = 65_536;
 
@@ -41,10 +42,19 @@ pub(crate) struct Queue {
     jobs: Option<mpsc::Sender<FromQueue>>,
     per_chain: usize,
     chains: BTreeSet<Name>,
-    open: BTreeMap<u64, (Acker, Option<OwnedSemaphorePermit>)>,
+    open: BTreeMap<u64, Open>,
     last_token: u64,
     remembered: BTreeSet<JobId>,
     order: VecDeque<JobId>,
+}
+
+/// A message whose job is in flight here.
+struct Open {
+    acker: Acker,
+    /// How often it was delivered.
+    delivered: i64,
+    /// Given back with the message.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Queue {
@@ -103,8 +113,8 @@ impl Queue {
     /// Takes a message; if it is none that makes a job, it is thrown away with a line in the log.
     pub(crate) fn take(&mut self, from: FromQueue) -> Option<Submission> {
         let FromQueue { chain, message, permit } = from;
-        let (again, sequence) = match message.info() {
-            Ok(info) => (info.delivered > 1, info.stream_sequence),
+        let (delivered, sequence) = match message.info() {
+            Ok(info) => (info.delivered, info.stream_sequence),
             Err(error) => {
                 warn!(%chain, %error, "a message on the queue has no delivery facts");
                 return None;
@@ -113,11 +123,11 @@ impl Queue {
         let (message, acker) = message.split();
         self.last_token += 1;
         let token = self.last_token;
-        let source = Source::Queue { token, again };
+        let source = Source::Queue { token, again: delivered > 1 };
         match edge::described(chain.as_str(), &message, source) {
             Ok(mut submission) => {
                 submission.named_by(&self.settings.name, sequence);
-                self.open.insert(token, (acker, permit));
+                self.open.insert(token, Open { acker, delivered, _permit: permit });
                 Some(submission)
             }
             Err(fault) => {
@@ -130,12 +140,14 @@ impl Queue {
 
     /// A message is done with, or is to come again.
     pub(crate) fn release(&mut self, token: u64, done: bool) {
-        let Some((acker, _)) = self.open.remove(&token) else { return };
+        let Some(Open { acker, delivered, .. }) = self.open.remove(&token) else { return };
+        let doublings = u32::try_from(delivered.clamp(1, 8) - 1).unwrap_or_default();
+        let later = (LATER * 2_u32.pow(doublings)).min(LATER_MAX);
         tokio::spawn(async move {
             let released = if done {
                 acker.double_ack().await
             } else {
-                acker.ack_with(AckKind::Nak(Some(LATER))).await
+                acker.ack_with(AckKind::Nak(Some(later))).await
             };
             if let Err(error) = released {
                 // It is delivered again and then answered from the outcome.
@@ -146,8 +158,8 @@ impl Queue {
 
     /// Says of every open message that its job still runs.
     pub(crate) async fn progress(&self) {
-        for (acker, _) in self.open.values() {
-            let _ = acker.ack_with(AckKind::Progress).await;
+        for open in self.open.values() {
+            let _ = open.acker.ack_with(AckKind::Progress).await;
         }
     }
 

@@ -23,7 +23,7 @@ use async_nats::jetstream::AckKind;
 use catena_client::Store;
 use catena_link::{Intake, Link, Settings, connect, reply_fault, reply_text};
 use catena_protocol::message::assign::Wanted;
-use catena_protocol::message::finish::Finish;
+use catena_protocol::message::finish::{Answer, Finish, Finished};
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::subject::{JobVerb, QUEUE, Role};
 use catena_protocol::{Code, Fault, JobId, Name, NodeId, codec, limit, subject};
@@ -254,6 +254,20 @@ impl Service {
 
     /// Passes on what the rules said, and what comes back from it at once.
     fn act(&mut self) {
+        // Jobs that end later than in the turn of their submission were run.
+        let endpoint = Arc::clone(&self.endpoints[0]);
+        self.act_for(&endpoint);
+    }
+
+    fn act_for(&mut self, endpoint: &Endpoint) {
+        for effect in &self.effects {
+            if let Effect::Answer {
+                finished: Finished { result: Answer::Fault(fault), .. }, ..
+            } = effect
+            {
+                endpoint.failed(fault);
+            }
+        }
         let mut back = Vec::new();
         self.publisher.take(&mut self.effects, &mut back);
         while let Some(input) = back.pop() {
@@ -299,8 +313,9 @@ impl Service {
             self.machine.handle(now, Input::Submit(submission), &mut self.effects);
         }
         self.submissions = submissions;
-        self.act();
-        self.endpoints[usize::from(verb == Verb::Submit)].answered(count, began.elapsed());
+        let endpoint = Arc::clone(endpoint);
+        self.act_for(&endpoint);
+        endpoint.answered(count, began.elapsed());
         drop(span);
     }
 

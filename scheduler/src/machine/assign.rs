@@ -19,6 +19,8 @@ impl Scheduler {
         let Some(chain) = &job.chain else { return };
         match balance::plan(&mut self.workers, &mut self.operators, chain, &mut job.plan) {
             Ok(()) => self.publish(now, key, out),
+            // Nothing was started yet: in the queue it finds other schedulers and better times.
+            Err(_) if job.attempts == 0 && !job.has_callers() => self.end(key, false, out),
             Err(fault) => self.pause(now, key, fault),
         }
         self.watch(now.mono_ms(), key);
@@ -53,7 +55,12 @@ impl Scheduler {
             trace: job.trace.clone(),
         };
         let payload = Blob(job.input.clone());
-        let step = Step { assignment, index: 0, payload, effects: Effects::default() };
+        let step = Step {
+            assignment: Box::new(assignment),
+            index: 0,
+            payload,
+            effects: Effects::default(),
+        };
         out.push(Effect::Assign { worker: first, step });
     }
 

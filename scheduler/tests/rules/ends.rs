@@ -295,6 +295,20 @@ fn a_message_that_can_never_run_ends_as_failed_and_one_without_room_comes_again(
 }
 
 #[test]
+fn a_queued_job_that_finds_no_worker_goes_back_instead_of_failing() {
+    let mut rig = Rig::new();
+    rig.worker("w", 1);
+    rig.submit(run(1, "pure"));
+    let step = rig.step();
+    rig.submit(from_queue(2, true));
+    rig.asks();
+    rig.told(job(2), Tell::Outcome(None));
+    assert_eq!(rig.releases(), [(2, false)]);
+    rig.decide(&step);
+    rig.assert_empty();
+}
+
+#[test]
 fn at_the_end_of_the_process_everybody_is_told() {
     let mut rig = Rig::new();
     rig.worker("w", 100);
