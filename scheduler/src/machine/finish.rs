@@ -88,11 +88,9 @@ impl Scheduler {
     fn lost(&mut self, now: Now, key: JobKey, version: Timestamp, out: &mut Vec<Effect>) {
         self.counters.conflicts += 1;
         let most = self.settings.conflicts;
-        let believed = self.clock.observe(version, now.wall_us).is_ok();
+        // The clock is then past it, and with it the snapshot of the next attempt.
+        let _ = self.clock.observe(version, now.wall_us);
         let Some(job) = self.jobs.get_mut(key) else { return };
-        if believed {
-            job.after = job.after.max(version);
-        }
         job.conflicts += 1;
         let message = format!(
             "job `{}` lost {} times against others that changed the same keys; nothing was \

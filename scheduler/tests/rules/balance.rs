@@ -115,3 +115,22 @@ fn a_full_or_gone_worker_gets_nothing_until_it_is_heard_again() {
         assert_eq!(rig.step().assignment.plan[0], node(worker.as_str()));
     }
 }
+
+#[test]
+fn a_worker_that_is_behind_gets_nothing_more_until_the_others_have_as_much() {
+    let mut rig = Rig::new();
+    rig.worker("w0", 100);
+    rig.worker("w1", 100);
+    for n in 0..40 {
+        rig.submit(run(n, "pure"));
+    }
+    for step in rig.steps() {
+        if step.assignment.plan[0] == node("w1") {
+            rig.decide(&step);
+        }
+    }
+    for n in 100..120 {
+        rig.submit(run(n, "pure"));
+    }
+    assert!(rig.steps().iter().all(|step| step.assignment.plan[0] == node("w1")));
+}

@@ -66,6 +66,8 @@ fn many_suspects_are_taken_up_in_shares() {
     rig.input(Input::Reconnected);
     rig.pass(1);
     assert_eq!(rig.steps().len(), 256);
+    rig.input(Input::Tick);
+    assert_eq!(rig.steps().len(), 0, "the next share has to wait");
     rig.pass(15);
     assert_eq!(rig.steps().len(), 256);
     rig.pass(100);
