@@ -217,5 +217,5 @@ impl Bucket {
 
 fn broken(name: &Name, fault: Fault) -> Fault {
     warn!(chain = %name, %fault, "a stored chain cannot be used");
-    Fault::bad_request(format!("chain `{name}` is stored but cannot run: {}", fault.message))
+    Fault::new(fault.code, format!("chain `{name}` is stored but cannot run: {}", fault.message))
 }

@@ -1,0 +1,8 @@
+//! What a user of the `nats` CLI does, with exactly the bytes that it sends.
+
+mod definitions;
+mod discovery;
+mod run;
+mod service;
+mod store;
+mod submit;
