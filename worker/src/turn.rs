@@ -34,11 +34,20 @@ pub(crate) struct Turn {
     inbox: String,
     outbox: Outbox,
     texts: Vec<(Subject, Finished)>,
-    steps: HashMap<NodeId, Subject>,
+    routes: HashMap<NodeId, Route>,
     finishes: HashMap<NodeId, Subject>,
     effects: Vec<Effect>,
+    following: Vec<Effect>,
     start: Instant,
     id: NodeId,
+}
+
+/// Where hand-offs to one worker go in this turn.
+struct Route {
+    number: u64,
+    step: Subject,
+    /// Where the server says that nobody is there.
+    reply: Subject,
 }
 
 impl Turn {
@@ -64,7 +73,8 @@ impl Turn {
             commits: FuturesUnordered::new(),
             done: 0,
             texts: Vec::new(),
-            steps: HashMap::new(),
+            routes: HashMap::new(),
+            following: Vec::new(),
             finishes: HashMap::new(),
             effects: Vec::new(),
             start: Instant::now(),
@@ -88,7 +98,7 @@ impl Turn {
     pub(crate) fn input(&mut self, now: Now, input: Input) {
         let mut effects = std::mem::take(&mut self.effects);
         self.machine.handle(now, input, &mut effects);
-        let mut following = Vec::new();
+        let mut following = std::mem::take(&mut self.following);
         while !effects.is_empty() {
             for effect in effects.drain(..) {
                 if let Some(input) = self.perform(effect) {
@@ -98,6 +108,7 @@ impl Turn {
             std::mem::swap(&mut effects, &mut following);
         }
         self.effects = effects;
+        self.following = following;
     }
 
     /// Hands in steps that ended as tasks.
@@ -133,10 +144,14 @@ impl Turn {
         self.metrics.handoffs.increment(1);
         tracing::debug!(job = %step.assignment.job, step = step.index, %to, "handoff");
         let number = self.machine.handoff_number();
-        let reply: Subject = format!("{}.handoff.{number}.{to}", self.inbox).into();
-        let subjects = &self.link.subjects;
-        let subject = self.steps.entry(to).or_insert_with_key(|to| subjects.step(to).into());
-        self.outbox.push(subject, Some(&reply), step);
+        if self.routes.get(&to).is_none_or(|route| route.number != number) {
+            let reply = format!("{}.handoff.{number}.{to}", self.inbox).into();
+            let step = self.link.subjects.step(&to).into();
+            self.routes.insert(to.clone(), Route { number, step, reply });
+        }
+        if let Some(route) = self.routes.get(&to) {
+            self.outbox.push(&route.step, Some(&route.reply), step);
+        }
     }
 
     fn commit(&mut self, token: Token, commit: Commit) {
@@ -193,8 +208,8 @@ impl Turn {
             }
         }
         // Subjects of nodes that left are not kept for ever.
-        if self.steps.len() + self.finishes.len() > 10_000 {
-            self.steps.clear();
+        if self.routes.len() + self.finishes.len() > 10_000 {
+            self.routes.clear();
             self.finishes.clear();
         }
         Ok(())

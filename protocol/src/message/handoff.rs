@@ -17,9 +17,9 @@ use minicbor::{Decode, Encode};
 /// One step of a job, with all that is needed to run it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Step {
-    /// The plan of the job.
+    /// The plan of the job. Boxed: steps are moved often on the hot path.
     #[n(0)]
-    pub assignment: Assignment,
+    pub assignment: Box<Assignment>,
     /// Which step.
     #[n(1)]
     pub index: u8,

@@ -17,14 +17,14 @@ pub struct Token {
 /// A step that is running or committing.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) assignment: Assignment,
+    pub(super) assignment: Box<Assignment>,
     pub(super) index: u8,
     pub(super) chain: Arc<Chain>,
     timeout_us: Option<u64>,
 }
 
 impl Held {
-    pub(super) const fn new(assignment: Assignment, index: u8, chain: Arc<Chain>) -> Self {
+    pub(super) const fn new(assignment: Box<Assignment>, index: u8, chain: Arc<Chain>) -> Self {
         Self { assignment, index, chain, timeout_us: None }
     }
 }

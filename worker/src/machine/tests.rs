@@ -34,7 +34,7 @@ fn chain_of(steps: usize, effect: chain::Effect) -> Arc<Chain> {
 
 fn step(job: u8, chain: &Chain, plan: &[&str]) -> Step {
     Step {
-        assignment: Assignment {
+        assignment: Box::new(Assignment {
             job: JobId([job; 16]),
             attempt: AttemptId([job; 16]),
             chain: chain.hashed().0,
@@ -45,7 +45,7 @@ fn step(job: u8, chain: &Chain, plan: &[&str]) -> Step {
             reply: Some(Reply::Batch("inbox".into())),
             record_ms: None,
             trace: None,
-        },
+        }),
         index: 0,
         payload: Blob::from("in"),
         effects: Effects::default(),
