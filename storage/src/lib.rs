@@ -29,6 +29,8 @@ mod edge;
 #[cfg(feature = "service")]
 mod error;
 #[cfg(feature = "service")]
+mod founding;
+#[cfg(feature = "service")]
 mod intake;
 #[cfg(feature = "service")]
 mod metrics;

@@ -7,20 +7,21 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::data::{DataDirectory, Owner, hex};
+use crate::data::{DataDirectory, Owner};
 use crate::error::Error;
+use crate::founding::{Found, find};
 use crate::intake::{self, Topic};
 use crate::machine::{Input, Settings};
 use crate::open::{Opened, Place, open};
 use crate::report::Report;
 use crate::turn::{Parts, Turn};
-use crate::{applier, cluster, log, writer};
+use crate::{applier, writer};
 use async_nats::Message;
-use catena_link::{Intake, Link, connect};
+use catena_link::{Intake, Link};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::store::Cluster;
 use catena_protocol::subject::Role;
-use catena_protocol::{NodeId, codec, limit};
+use catena_protocol::{codec, limit};
 use catena_service::{Discovery, Facts, Identity, Shutdown};
 use serde_json::json;
 use std::thread::JoinHandle;
@@ -43,59 +44,12 @@ pub async fn run(
     settings: catena_link::Settings,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    if config.partitions == 0 {
-        return Err(Error::NoPartitions);
-    }
     let directory = DataDirectory::take(&config.data)?;
-    let found = directory.owner()?;
-    check_partitions(&config, found.as_ref())?;
-    let disk = found.map_or_else(rand::random, |owner| owner.ids.disk);
-    let id = config.id.clone().unwrap_or_else(|| node_id(&disk));
-    let identity = Identity::new(Role::Storage, Some(id));
-    let link = connect(settings, &identity.connection_name(), true).await?;
-
-    let known = cluster::known(&link).await;
-    let ours = found.map(|owner| owner.ids.cluster);
-    cluster::compare(&link, known.as_ref(), ours.as_ref())?;
-    let owner = match found {
-        Some(owner) => owner,
-        None => found_cluster(&directory, disk, config.partitions)?,
-    };
-    let name = Cluster { id: hex(&owner.ids.cluster), partitions: owner.partitions };
-    cluster::announce(&link, &name).await;
-    cluster::compare(&link, cluster::known(&link).await.as_ref(), Some(&owner.ids.cluster))?;
-
-    let service = Service::start(&config, &directory, &owner, identity, link, name).await?;
+    let Found { owner, identity, link, cluster } = find(&config, &directory, settings).await?;
+    let service = Service::start(&config, &directory, &owner, identity, link, cluster).await?;
     let ended = service.serve(shutdown).await;
     drop(directory);
     ended
-}
-
-fn check_partitions(config: &Config, found: Option<&Owner>) -> Result<(), Error> {
-    match found {
-        Some(owner) if owner.partitions != config.partitions => {
-            Err(Error::Partitions { found: owner.partitions, wanted: config.partitions })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Begins a cluster: its name is on disk before anything else is.
-fn found_cluster(
-    directory: &DataDirectory,
-    disk: [u8; 16],
-    partitions: u16,
-) -> Result<Owner, Error> {
-    let owner =
-        Owner { ids: log::Identity { cluster: rand::random(), disk }, partitions, begun: false };
-    directory.set_owner(&owner)?;
-    info!(cluster = hex(&owner.ids.cluster), partitions, "a new cluster begins");
-    Ok(owner)
-}
-
-#[allow(clippy::expect_used, reason = "hexadecimal digits always make a short name")]
-fn node_id(disk: &[u8; 16]) -> NodeId {
-    NodeId::new(format!("storage-{}", &hex(disk)[..8])).expect("a valid id")
 }
 
 struct Service {

@@ -13,7 +13,7 @@
 //!
 //! This node leads all its partitions (one replica). The place of replication is between `Append`
 //! and `Synced`: a record counts as committed at a position of its partition's log, and the part
-//! of the log that is not applied yet ([`pending`]) is kept by position, so that followers can
+//! of the log that is not applied yet (`pending.rs`) is kept by position, so that followers can
 //! fill it and cut it too.
 //!
 //! Deliberately unknown here: NATS, threads, disks, clocks and chance.
