@@ -116,11 +116,16 @@ impl HybridClock {
     /// [`ClockAhead`] when it is further ahead of `wall_us` than the allowed offset; the clock
     /// is then unchanged.
     pub fn observe(&mut self, remote: Timestamp, wall_us: u64) -> Result<(), ClockAhead> {
-        let ahead_us = remote.0.saturating_sub(wall_us.max(self.last.0));
+        if remote <= self.last {
+            return Ok(());
+        }
+        // Measured against real time, not against `last`: else a row of timestamps, each a little
+        // ahead, could pull the clock along without end.
+        let ahead_us = remote.0.saturating_sub(wall_us);
         if ahead_us > CLOCK_OFFSET_US {
             return Err(ClockAhead { remote, ahead_us });
         }
-        self.last = self.last.max(remote);
+        self.last = remote;
         Ok(())
     }
 }
@@ -145,5 +150,13 @@ mod tests {
         let before = clock.read(0);
         assert!(clock.observe(Timestamp(11 + 2 * CLOCK_OFFSET_US), 10).is_err());
         assert_eq!(clock.read(0), before);
+    }
+
+    #[test]
+    fn small_steps_cannot_pull_the_clock_along() {
+        let mut clock = HybridClock::default();
+        assert!(clock.observe(Timestamp(CLOCK_OFFSET_US), 0).is_ok());
+        assert!(clock.observe(Timestamp(CLOCK_OFFSET_US + 1), 0).is_err());
+        assert!(clock.observe(Timestamp(CLOCK_OFFSET_US), 0).is_ok());
     }
 }
