@@ -87,6 +87,7 @@ impl Publisher {
     }
 
     fn step(&mut self, worker: &NodeId, step: &Step) {
+        let _span = tracing::debug_span!("assign", job = %step.assignment.job, %worker).entered();
         if !self.routes.contains_key(worker) {
             if self.routes.len() >= ROUTES {
                 self.routes.clear();

@@ -20,6 +20,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use std::collections::HashMap;
 use std::time::Instant;
+use tracing::{Instrument, debug_span};
 
 /// Everything that the effects of a turn need.
 pub(crate) struct Turn {
@@ -120,6 +121,7 @@ impl Turn {
     fn perform(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::Run(run) => {
+                let _entered = debug_span!("assign", job = %run.job, step = run.index).entered();
                 self.metrics.steps.increment(1);
                 self.done += 1;
                 return Some(match self.executor.begin(&mut self.catalogue, run) {
@@ -142,7 +144,8 @@ impl Turn {
 
     fn handoff(&mut self, to: NodeId, step: &Step) {
         self.metrics.handoffs.increment(1);
-        tracing::debug!(job = %step.assignment.job, step = step.index, %to, "handoff");
+        let span = debug_span!("handoff", job = %step.assignment.job, step = step.index, %to);
+        let _entered = span.entered();
         let number = self.machine.handoff_number();
         if self.routes.get(&to).is_none_or(|route| route.number != number) {
             let reply = format!("{}.handoff.{number}.{to}", self.inbox).into();
@@ -156,9 +159,11 @@ impl Turn {
 
     fn commit(&mut self, token: Token, commit: Commit) {
         self.metrics.commits.increment(1);
-        tracing::debug!(job = %commit.job, writes = commit.effects.writes.len(), "commit");
+        let writes = commit.effects.writes.len();
+        let span = debug_span!("commit", job = %commit.job, writes);
         let store = self.store.clone();
-        self.commits.push(async move { (token, ask(store, commit).await) }.boxed());
+        let asking = async move { (token, ask(store, commit).await) };
+        self.commits.push(asking.instrument(span).boxed());
     }
 
     fn answer(&mut self, reply: Reply, finished: Finished) {
@@ -170,12 +175,13 @@ impl Turn {
 
     fn finish(&mut self, scheduler: &NodeId, finish: &Finish) {
         self.metrics.finishes.increment(1);
+        let _entered = debug_span!("finish", job = %finish.job).entered();
         match &finish.end {
             AttemptEnd::Decided { .. } => {}
             AttemptEnd::Conflict { .. } => self.metrics.conflicts.increment(1),
             other => {
                 self.metrics.failures.increment(1);
-                tracing::debug!(job = %finish.job, end = ?other, "finish");
+                tracing::debug!(end = ?other, "an attempt did not decide its job");
             }
         }
         if !self.finishes.contains_key(scheduler) {
