@@ -455,7 +455,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_request_gets_one_true_answer(steps in proptest::collection::vec(step(), 1..120)) {
         let mut run = Run::new();

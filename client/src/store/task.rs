@@ -4,15 +4,16 @@
 //! message to each place that has something coming.
 
 use super::Error;
+use super::places::{CLUSTER, Place, Places};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::machine::router::{Router, Settings, TURNS};
-use crate::machine::{Effect, Input, Target};
-use async_nats::{Message, StatusCode, Subject};
+use crate::machine::router::{Router, Settings};
+use crate::machine::{Effect, Input};
+use async_nats::{Message, StatusCode};
 use catena_link::{Intake, Link, Outbox};
 use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Ask, Cluster, Response, Tell};
-use catena_protocol::{Fault, NodeId, codec};
+use catena_protocol::{Fault, codec};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -214,98 +215,6 @@ impl Task {
             && let Err(error) = self.outbox.flush(&self.link.client).await
         {
             tracing::warn!(%error, "store requests could not be sent; they are tried again");
-        }
-    }
-}
-
-const CLUSTER: &str = "cluster";
-
-/// Where answers come from, by the subject of the inbox at which they arrive:
-/// `<inbox>.cluster`, `<inbox>.<turn>.node.<id>` or `<inbox>.<turn>.primary.<partition>`.
-enum Place {
-    Cluster,
-    Target(Target, u8),
-}
-
-/// Subjects of the targets that are in use.
-struct Places {
-    inbox: String,
-    known: Vec<KnownPlace>,
-}
-
-struct KnownPlace {
-    to: Target,
-    subject: Subject,
-    turn: u8,
-    reply: Subject,
-}
-
-/// Subjects are remembered for so many targets.
-const PLACES: usize = 256;
-
-impl Places {
-    fn subjects(&mut self, link: &Link, to: &Target, turn: u8) -> (&Subject, &Subject) {
-        let at = match self.known.iter().position(|known| known.to == *to) {
-            Some(at) => at,
-            None => self.add(link, to),
-        };
-        let known = &mut self.known[at];
-        if known.turn != turn {
-            known.turn = turn;
-            known.reply = reply(&self.inbox, to, turn);
-        }
-        (&known.subject, &known.reply)
-    }
-
-    fn add(&mut self, link: &Link, to: &Target) -> usize {
-        if self.known.len() >= PLACES {
-            self.known.clear();
-        }
-        let subject = match to {
-            Target::Node(node) => link.subjects.node(node),
-            Target::Primary(partition) => link.subjects.primary(*partition),
-        };
-        let reply = reply(&self.inbox, to, TURNS);
-        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: TURNS, reply });
-        self.known.len() - 1
-    }
-
-    fn place(&self, subject: &Subject) -> Option<Place> {
-        let rest = subject.strip_prefix(self.inbox.as_str())?.strip_prefix('.')?;
-        if rest == CLUSTER {
-            return Some(Place::Cluster);
-        }
-        let (turn, rest) = rest.split_once('.')?;
-        let to = match rest.split_once('.')? {
-            ("node", id) => Target::Node(NodeId::new(id).ok()?),
-            ("primary", partition) => Target::Primary(partition.parse().ok()?),
-            _ => return None,
-        };
-        Some(Place::Target(to, turn.parse().ok()?))
-    }
-}
-
-fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
-    match to {
-        Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
-        Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),
-    }
-    .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_tells_where_it_comes_from() {
-        let places = Places { inbox: "_INBOX.abc".into(), known: Vec::new() };
-        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7)] {
-            let subject = reply(&places.inbox, &to, 5);
-            assert!(matches!(places.place(&subject), Some(Place::Target(at, 5)) if at == to));
-        }
-        for foreign in ["_INBOX.abc", "_INBOX.abcd.1.node.x", "_INBOX.abc.1.node", "x"] {
-            assert!(places.place(&Subject::from(foreign)).is_none(), "{foreign}");
         }
     }
 }

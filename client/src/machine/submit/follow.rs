@@ -1,5 +1,6 @@
 //! What becomes of a job: answers, refusals, and questions after a silence.
 
+use super::refusal::of_this_call;
 use super::{Effect, Known, Stage, Submitter, result_of};
 use crate::machine::slots::Place;
 use catena_protocol::clock::Now;
@@ -8,7 +9,7 @@ use catena_protocol::{Code, Fault, JobId, Name};
 
 impl<C> Submitter<C> {
     /// A refusal of one try says nothing about an earlier one that may run.
-    pub(super) fn finished(&mut self, now: Now, finished: Finished, out: &mut Vec<Effect<C>>) {
+    pub(super) fn finished(&mut self, now: Now, mut finished: Finished, out: &mut Vec<Effect<C>>) {
         let Some(place) = self.by_job.get(&finished.job).copied() else { return };
         let Some(open) = self.open.get(place) else { return };
         let passing = matches!(
@@ -18,6 +19,9 @@ impl<C> Submitter<C> {
         if passing && open.may_have_arrived {
             self.ask_later(now, place);
         } else {
+            if passing && let Answer::Fault(fault) = finished.result {
+                finished.result = Answer::Fault(of_this_call(fault, open.submit.keyed));
+            }
             self.answer(place, &result_of(finished), out);
         }
     }

@@ -251,7 +251,7 @@ impl<C> Submitter<C> {
     ) {
         let job = submit.job;
         if now.mono_us >= deadline_us {
-            out.push(Effect::Answer { caller, result: Err(over_before()) });
+            out.push(Effect::Answer { caller, result: Err(over_before(submit.keyed)) });
             return;
         }
         if let Some(place) = self.by_job.get(&job) {

@@ -22,18 +22,33 @@ pub(super) fn too_large(size: usize, most: usize) -> Fault {
     )
 }
 
-pub(super) fn over_before() -> Fault {
-    Fault::new(Code::Deadline, "the time was up before the job was sent; it had no effect")
+pub(super) fn over_before(keyed: bool) -> Fault {
+    let fault =
+        Fault::new(Code::Deadline, "the time was up before the job was sent; it had no effect");
+    of_this_call(fault, keyed)
+}
+
+/// What is said of one call need not hold for its job: under an idempotency key another call,
+/// of this client or of somebody else, may have been heard before.
+pub(super) fn of_this_call(mut fault: Fault, keyed: bool) -> Fault {
+    if keyed {
+        fault.message.push_str(
+            " (this call; an earlier one under the same idempotency key may have had its effect: \
+             ask for the job's status)",
+        );
+    }
+    fault
 }
 
 pub(super) fn too_late<C>(open: &Open<C>) -> Fault {
     let job = open.submit.job;
     if open.stage == Stage::Refused && !open.may_have_arrived {
-        return Fault::new(
+        let fault = Fault::new(
             Code::Unavailable,
-            "no scheduler is there; the job had no effect; start one with `catena scheduler`, or \
-             try again",
+            "no scheduler is there; start one with `catena scheduler`, or try again; the job had \
+             no effect",
         );
+        return of_this_call(fault, open.submit.keyed);
     }
     Fault::new(
         Code::Deadline,
