@@ -42,10 +42,14 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub async fn run(
     config: Config,
     settings: catena_link::Settings,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
 ) -> Result<(), Error> {
     let directory = DataDirectory::take(&config.data)?;
-    let Found { owner, identity, link, cluster } = find(&config, &directory, settings).await?;
+    let found = tokio::select! {
+        found = find(&config, &directory, settings) => found?,
+        () = shutdown.requested() => return Ok(()),
+    };
+    let Found { owner, identity, link, cluster } = found;
     let service = Service::start(&config, &directory, &owner, identity, link, cluster).await?;
     let ended = service.serve(shutdown).await;
     drop(directory);

@@ -5,6 +5,7 @@
 
 use crate::catalogue::{Catalogue, Ready};
 use crate::machine::{Run, Token};
+use crate::natives::Natives;
 use crate::operator::{Context, Opening, Output, Store};
 use bytes::Bytes;
 use catena_protocol::message::handoff::Effects;
@@ -16,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -35,11 +36,18 @@ pub(crate) enum Begun {
     Running(Token),
 }
 
+/// A step that is being run.
+struct Running {
+    task: AbortHandle,
+    context: Context,
+    native: bool,
+}
+
 /// Runs operators.
 pub(crate) struct Executor {
     store: Arc<dyn Store>,
-    natives: Option<Runtime>,
-    running: HashMap<Token, (AbortHandle, Context)>,
+    natives: Option<Natives>,
+    running: HashMap<Token, Running>,
     sender: mpsc::UnboundedSender<Done>,
     receiver: mpsc::UnboundedReceiver<Done>,
 }
@@ -50,7 +58,7 @@ impl Executor {
     pub(crate) fn new(store: Arc<dyn Store>, natives: bool) -> std::io::Result<Self> {
         // Bounded by the worker's capacity: a step has at most one message here.
         let (sender, receiver) = mpsc::unbounded_channel();
-        let natives = if natives { Some(native_runtime()?) } else { None };
+        let natives = if natives { Some(Natives::new()?) } else { None };
         Ok(Self { store, natives, running: HashMap::new(), sender, receiver })
     }
 
@@ -88,17 +96,21 @@ impl Executor {
                 return Begun::Done(done(token, output, effects));
             }
         }
+        let handle = match &mut self.natives {
+            Some(natives) if ready.native => match natives.handle() {
+                Some(handle) => handle,
+                None => return Begun::Done(done(token, Err(blocked()), Effects::default())),
+            },
+            _ => Handle::current(),
+        };
         let (sender, ending) = (self.sender.clone(), context.clone());
         let task = async move {
             let output = future.await;
             let effects = ending.finish().unwrap_or_default();
             let _ = sender.send(done(token, output, effects));
         };
-        let handle = match &self.natives {
-            Some(runtime) if ready.native => runtime.handle().clone(),
-            _ => Handle::current(),
-        };
-        self.running.insert(token, (handle.spawn(task).abort_handle(), context));
+        let task = handle.spawn(task).abort_handle();
+        self.running.insert(token, Running { task, context, native: ready.native });
         Begun::Running(token)
     }
 
@@ -112,24 +124,29 @@ impl Executor {
 
     /// Stops a step: its context is closed, its result dropped.
     pub(crate) fn stop(&mut self, token: Token) {
-        if let Some((task, context)) = self.running.remove(&token) {
-            context.finish();
-            task.abort();
+        let Some(Running { task, context, native }) = self.running.remove(&token) else { return };
+        context.finish();
+        task.abort();
+        if let Some(natives) = self.natives.as_mut().filter(|_| native) {
+            natives.stopped(task);
         }
     }
 }
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        if let Some(runtime) = self.natives.take() {
+        if let Some(natives) = self.natives.take() {
             // A native that blocks for ever must not keep the process from ending.
-            runtime.shutdown_background();
+            natives.end();
         }
     }
 }
 
-fn native_runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().thread_name("catena-operator").enable_all().build()
+fn blocked() -> Fault {
+    Fault::new(
+        Code::Unavailable,
+        "operators that do not end block all threads of this worker; restart it",
+    )
 }
 
 fn opening(ready: &Ready, run: &mut Run) -> Opening {

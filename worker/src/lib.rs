@@ -26,6 +26,7 @@ mod error;
 mod executor;
 pub mod machine;
 mod metrics;
+mod natives;
 pub mod operator;
 mod run;
 mod store;

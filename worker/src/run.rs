@@ -40,12 +40,16 @@ enum Source {
 ///
 /// # Errors
 /// [`Error`] if NATS refuses the settings, or the connection is closed for good.
-pub async fn run(config: Config, settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
+pub async fn run(config: Config, settings: Settings, mut shutdown: Shutdown) -> Result<(), Error> {
     if config.capacity == 0 {
         return Err(Error::NoCapacity);
     }
     let identity = Identity::new(Role::Worker, config.id.clone());
-    let link = connect(settings, &identity.connection_name(), true).await?;
+    let name = identity.connection_name();
+    let link = tokio::select! {
+        link = connect(settings, &name, true) => link?,
+        () = shutdown.requested() => return Ok(()),
+    };
     let service = Service::start(config, identity, link).await?;
     service.serve(shutdown).await
 }
