@@ -58,6 +58,9 @@ fn batch(
     let name = name(chain)?;
     let items: Vec<Submit> = codec::decode_batch(&message.payload)
         .map_err(|error| Fault::bad_request(format!("{error}; nothing was started")))?;
+    if items.is_empty() {
+        return Err(Fault::bad_request("a batch of no jobs; nothing was started"));
+    }
     let called = |inline: Option<String>| match inline {
         None if chain == INLINE => Err(Fault::bad_request("an inline chain without steps")),
         None => Ok(Called::Named(name.clone())),

@@ -125,20 +125,20 @@ impl Turn {
     fn batch(&mut self, message: Message, since: Instant, requests: &mut Vec<(Caller, Request)>) {
         // Who wants no answer cannot know that it came to something; such a request is dropped.
         let Some(reply) = message.reply else { return metrics::malformed() };
-        match decode_batch::<Request>(&message.payload) {
-            Ok(batch) => requests.extend(
-                batch
-                    .into_iter()
-                    .map(|request| (Caller::Batch { reply: reply.clone(), since }, request)),
-            ),
-            Err(error) => {
-                metrics::malformed();
-                let fault = Fault::bad_request(format_args!("{error}; nothing was done"));
-                self.counted.node.answered(1, since.elapsed());
-                self.counted.node.failed(&fault);
-                self.texts.push((reply, Answer::bad(fault)));
+        let fault = match decode_batch::<Request>(&message.payload) {
+            Ok(batch) if batch.is_empty() => {
+                Fault::bad_request("a batch of no requests; nothing was done")
             }
-        }
+            Ok(batch) => {
+                let caller = || Caller::Batch { reply: reply.clone(), since };
+                return requests.extend(batch.into_iter().map(|request| (caller(), request)));
+            }
+            Err(error) => Fault::bad_request(format_args!("{error}; nothing was done")),
+        };
+        metrics::malformed();
+        self.counted.node.answered(1, since.elapsed());
+        self.counted.node.failed(&fault);
+        self.texts.push((reply, Answer::bad(fault)));
     }
 
     fn text(&mut self, message: &Message, since: Instant, requests: &mut Vec<(Caller, Request)>) {
