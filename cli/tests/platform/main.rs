@@ -2,7 +2,7 @@
 //!
 //! Everything goes over a real NATS server and a real disk. Deliberately not used here: the
 //! client library, except where its promises are what is tested.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test")]
 
 mod bad_input;
 mod edge;

@@ -36,9 +36,10 @@ async fn every_node_answers_as_the_convention_says() {
     platform.still_works().await;
     platform.inline("nonsense", "x").await.bad(404);
     platform.ask("catena.storage.nonsense.x", &[], "x").await.bad(400);
-    let expected: BTreeSet<String> = ["scheduler-1", "scheduler-2", "worker-1", "worker-2", "storage-1"]
-        .map(ToOwned::to_owned)
-        .into();
+    let expected: BTreeSet<String> =
+        ["scheduler-1", "scheduler-2", "worker-1", "worker-2", "storage-1"]
+            .map(ToOwned::to_owned)
+            .into();
     for verb in ["PING", "INFO", "STATS"] {
         let all = gather(&platform, &format!("$SRV.{verb}"), 5).await;
         let ids: BTreeSet<String> =
@@ -95,7 +96,10 @@ async fn counted(platform: &Platform) {
     };
     let schedulers = gather(platform, "$SRV.STATS.catena-scheduler", 2).await;
     assert!(sum(&schedulers, "run", "num_requests") >= 3, "{schedulers:?}");
-    assert!(sum(&schedulers, "run", "num_errors") >= 1, "a refused job is an error: {schedulers:?}");
+    assert!(
+        sum(&schedulers, "run", "num_errors") >= 1,
+        "a refused job is an error: {schedulers:?}"
+    );
     let workers = gather(platform, "$SRV.STATS.catena-worker", 2).await;
     assert!(sum(&workers, "step", "num_requests") >= 6, "{workers:?}");
     let storage = gather(platform, "$SRV.STATS.catena-storage", 1).await;

@@ -1,1 +1,10 @@
-//! x
+//! Processes that die, freeze, come and go: work goes on, nothing acknowledged is lost, and no
+//! effect happens twice.
+
+mod conflicts;
+mod drain;
+mod load;
+mod nats;
+mod scheduler;
+mod storage;
+mod worker;

@@ -113,7 +113,7 @@ async fn write_bytes(context: Context, input: Bytes) -> Output {
         context.write(format!("bytes:{number:04}"), vec![b'x'; bytes]).await?;
         (left, number) = (left - bytes, number + 1);
     }
-    Ok(Bytes::new())
+    Ok(input)
 }
 
 async fn write_keys(context: Context, input: Bytes) -> Output {

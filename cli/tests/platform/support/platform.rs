@@ -5,6 +5,7 @@ use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use catena_cli::cluster::{Cluster, Plan};
 use catena_testing::{NatsServer, within};
+use futures_util::FutureExt;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -96,6 +97,33 @@ impl Platform {
     pub(crate) async fn still_works(&self) {
         assert_eq!(self.inline("trim,uppercase", " hello ").await.good(), "HELLO");
         assert_eq!(self.inline("lowercase,trim,uppercase,echo", " Abc").await.good(), "ABC");
+    }
+
+    /// Nothing in the store was changed, every service lives, and good jobs run.
+    pub(crate) async fn unharmed(&mut self, before: &Value) {
+        assert_eq!(&self.everything().await, before, "something in the store was changed");
+        self.alive();
+        self.still_works().await;
+    }
+
+    /// Waits until good jobs run (again).
+    pub(crate) async fn recovers(&self) {
+        eventually(20, "a good job", async || {
+            let mut headers = HeaderMap::new();
+            headers.insert("Catena-Chain", "trim,uppercase");
+            let request = Request::new().payload(" hello ".into()).headers(headers);
+            let request = request.timeout(Some(Duration::from_secs(1)));
+            let answer = self.client.send_request("catena.run.inline", request).await.ok()?;
+            (answer.payload == "HELLO").then_some(())
+        })
+        .await;
+    }
+
+    /// No service has ended.
+    pub(crate) fn alive(&mut self) {
+        if let Some(failure) = self.cluster.failed().now_or_never() {
+            panic!("{failure}");
+        }
     }
 
     /// Waits for the end of a submitted job; how it ended.

@@ -41,7 +41,8 @@ impl Raw {
         block: &[u8],
         body: &[u8],
     ) {
-        let line = format!("HPUB {subject} {reply} {} {}\r\n", block.len(), block.len() + body.len());
+        let line =
+            format!("HPUB {subject} {reply} {} {}\r\n", block.len(), block.len() + body.len());
         self.send(&[line.as_bytes(), block, body, b"\r\n"].concat()).await;
     }
 

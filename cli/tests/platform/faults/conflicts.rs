@@ -1,0 +1,73 @@
+//! Jobs that touch the same keys at the same time.
+
+use crate::support::Platform;
+use catena_client::Client;
+use catena_testing::within;
+use futures_util::future::join_all;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const ADD_ONE: &str = r#"[{"operator":"add-one","settings":{"key":"sum"}}]"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_jobs_that_read_and_write_one_key_all_get_through() {
+    let platform = Platform::of(2, 3).await;
+    platform.chain("add-one", ADD_ONE).await;
+    let client = Client::connect(platform.nats.settings()).await.unwrap();
+    let runs = (0..200).map(|n: u32| {
+        client.run("add-one", n.to_string()).timeout(Duration::from_secs(55)).into_future()
+    });
+    let mut sums = Vec::new();
+    for result in within(60, "all jobs", join_all(runs)).await {
+        sums.push(result.unwrap().text().unwrap().parse::<u64>().unwrap());
+    }
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=200).collect::<Vec<_>>(), "each saw the one before");
+    assert_eq!(platform.number("sum").await, 200);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_sees_one_snapshot_and_its_own_writes() {
+    let platform = Platform::of(2, 3).await;
+    let chain = r#"["write-then-read","write-then-read"]"#;
+    platform.chain("own", chain).await;
+    platform.ask("catena.storage.write.own", &[], "old").await.good();
+    let seen = platform.ask("catena.run.own", &[], "new").await.json();
+    // The second step was given what the first one saw, and sees what it wrote.
+    assert_eq!(seen["before"], "new");
+    let after: Value = serde_json::from_str(seen["after"].as_str().unwrap()).unwrap();
+    assert_eq!((&after["before"], &after["after"]), (&"old".into(), &"new".into()));
+
+    let client = Client::connect(platform.nats.settings()).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (client, stop) = (client.clone(), stop.clone());
+        async move {
+            let mut round = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                client.run_inline("write-pair", round.to_string()).await.unwrap();
+                round += 1;
+            }
+            round
+        }
+    });
+    let mut distinct = std::collections::BTreeSet::new();
+    let read_all = async {
+        for _ in 0..40 {
+            let reads = (0..5).map(|_| client.run_inline("echo,read-pair", "").into_future());
+            for result in join_all(reads).await {
+                let pair: Value = serde_json::from_slice(&result.unwrap().bytes).unwrap();
+                assert_eq!(pair["left"], pair["right"], "half of a job was seen");
+                distinct.insert(pair["left"].as_str().unwrap().to_owned());
+            }
+        }
+    };
+    within(60, "all reads", read_all).await;
+    stop.store(true, Ordering::Relaxed);
+    let rounds = within(10, "the end of the writer", writer).await.unwrap();
+    assert!(rounds > 10 && distinct.len() > 5, "{rounds} writes, {} seen", distinct.len());
+    platform.stop().await;
+}
