@@ -11,9 +11,11 @@ use std::cell::Cell;
 const STEPS: u64 = 5_000_000;
 /// Arrays that one run builds. Bounds how deeply values are nested, hence the stack that it takes
 /// to drop or write one.
-const ARRAYS: u64 = 1_000_000;
-/// Longest text, array or object that grows inside a filter.
+const ARRAYS: u64 = 500_000;
+/// Longest text that grows inside a filter, in bytes.
 const LENGTH: usize = 16 * 1024 * 1024;
+/// Longest array or object that grows inside a filter.
+const ITEMS: usize = 1024 * 1024;
 /// Longest integer in bits.
 const BITS: u64 = 1 << 20;
 /// Most values that are written into a text, shared ones counted each time.
@@ -164,8 +166,8 @@ fn step() -> Native<Guarded> {
 fn fit(value: Val) -> Result<Val, Failure> {
     let fits = match &value {
         Val::BStr(text) | Val::TStr(text) => text.len() <= LENGTH,
-        Val::Arr(items) => items.len() <= LENGTH,
-        Val::Obj(items) => items.len() <= LENGTH,
+        Val::Arr(items) => items.len() <= ITEMS,
+        Val::Obj(items) => items.len() <= ITEMS,
         Val::Num(Num::BigInt(number)) => number.bits() <= BITS,
         _ => true,
     };

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// Stack of each thread. Memory is used only as far as the stack really grows.
-pub(super) const STACK_BYTES: usize = 1024 * 1024 * 1024;
+pub(super) const STACK_BYTES: usize = 512 * 1024 * 1024;
 /// Work that waits for a thread.
 const WAITING: usize = 4_096;
 

@@ -87,7 +87,7 @@ async fn the_limits_that_hold_outside_tests_fit_the_stack() {
         let fault = fails(filter, Limits::default()).await;
         assert!(fault.message.contains(bound), "{filter}: {fault}");
     }
-    let fault = fails("reduce range(990000) as $i ([]; [.])", Limits::default()).await;
+    let fault = fails("reduce range(490000) as $i ([]; [.])", Limits::default()).await;
     assert_eq!(fault.code, Code::TooLarge);
 }
 
