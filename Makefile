@@ -28,7 +28,7 @@ build: ## the program, as target/release/catena
 
 .PHONY: test
 test: ## all tests: unit, integration, documentation
-	$(WITH_NATS) $(CARGO) test --workspace $(LOCKED)
+	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED)
 
 .PHONY: check
 check: fmt clippy doc purity ## all checks that run no program: format, lints, documentation, purity

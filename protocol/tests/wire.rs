@@ -109,7 +109,10 @@ fn jobs(wire: &mut Wire) {
         },
     );
     let payload = Blob::from("in");
-    wire.add("step", Step { assignment: Box::new(assignment()), index: 1, payload, effects: effects() });
+    wire.add(
+        "step",
+        Step { assignment: Box::new(assignment()), index: 1, payload, effects: effects() },
+    );
     wire.add("wanted", Wanted { chain: ChainHash([3; 16]) });
     wire.add("check", Check { operator: name("jq"), settings: "{}".into() });
     wire.add("checked", Checked { fault: Some(fault()) });
