@@ -1,7 +1,7 @@
 //! Schedulers that die, freeze and come back.
 
 use super::load::{Load, counting};
-use crate::support::{Platform, Process, eventually};
+use crate::support::{Platform, Process, eventually, registry};
 use catena_client::Client;
 use catena_testing::within;
 use futures_util::future::join_all;
@@ -23,37 +23,66 @@ async fn a_scheduler_that_dies_under_load_costs_nobody_an_answer() {
     platform.stop().await;
 }
 
+/// The long jobs are lost with the processes that knew them: the queue brings some of them
+/// again, the client library the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_of_the_only_scheduler_end_once_under_the_next_one() {
-    let mut platform = Platform::of(0, 2).await;
-    let log = platform.nats.folder().join("scheduler.log");
-    let arguments = ["--server", platform.nats.url(), "scheduler", "--id", "scheduler-9"];
-    let process = Process::start(log, &arguments);
+async fn jobs_that_died_with_scheduler_and_worker_end_under_the_next_ones() {
+    end_once(true).await;
+}
+
+/// The long jobs go on without the scheduler; the queue brings them again, and they are
+/// recognised.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_ended_without_their_scheduler_are_recognised_by_the_next_one() {
+    end_once(false).await;
+}
+
+async fn end_once(worker_dies: bool) {
+    let mut platform = Platform::of(0, 0).await;
+    let folder = platform.nats.folder().to_owned();
+    let process = |role: &str| {
+        let id = format!("{role}-9");
+        let arguments = ["--server", platform.nats.url(), role, "--id", &id];
+        Process::start(folder.join(format!("{role}.log")), &arguments)
+    };
+    let (scheduler, worker) = (process("scheduler"), process("worker"));
     platform.recovers().await;
-    platform.chain("slow", &counting("slow", "300ms")).await;
+    platform.chain("short", &counting("ended", "1ms")).await;
+    platform.chain("long", &counting("ended", "2s")).await;
     let client = Client::connect(platform.nats.settings()).await.unwrap();
-    let submitted = join_all((0..30).map(|n| client.submit("slow", n.to_string()).into_future()));
-    let submitted = within(20, "submission", submitted).await;
-    let running = tokio::spawn({
-        let client = client.clone();
-        async move {
-            let run = |n: u32| {
-                let run = client.run("slow", n.to_string()).timeout(Duration::from_secs(20));
-                run.into_future()
-            };
-            join_all((0..30).map(run)).await
-        }
-    });
-    eventually(20, "some of them", async || (platform.number("slow").await > 5).then_some(()))
-        .await;
-    process.kill().await;
+    let mut submitted = Vec::new();
+    let mut running = Vec::new();
+    for n in 0..30_u32 {
+        let (name, client) = (["short", "long"][n as usize % 2], client.clone());
+        submitted.push(client.submit(name, n.to_string()).await.unwrap());
+        running.push(tokio::spawn(async move {
+            client.run(name, n.to_string()).timeout(Duration::from_secs(30)).await
+        }));
+    }
+    eventually(20, "the end of the short ones", async || {
+        (platform.number("ended").await == 30).then_some(())
+    })
+    .await;
+    scheduler.kill().await;
+    if worker_dies {
+        worker.kill().await;
+    }
+    assert_eq!(platform.number("ended").await, 30, "the long ones were still running");
     platform.cluster.add_scheduler("scheduler-10").unwrap();
-    for result in within(30, "all answers", running).await.unwrap() {
-        result.unwrap();
+    platform.cluster.add_worker("worker-10", registry()).unwrap();
+    for (n, job) in within(40, "all answers", join_all(running)).await.into_iter().enumerate() {
+        assert_eq!(job.unwrap().unwrap().text().unwrap(), n.to_string());
     }
     for job in submitted {
-        client.wait_for(job.unwrap(), Duration::from_secs(60)).await.unwrap();
+        client.wait_for(job, Duration::from_secs(60)).await.unwrap();
     }
-    assert_eq!(platform.number("slow").await, 60);
+    assert_eq!(platform.number("ended").await, 60);
+    let context = async_nats::jetstream::new(platform.client.clone());
+    let queue = context.get_stream("CATENA_JOBS").await.unwrap();
+    eventually(50, "an empty queue", async || {
+        (queue.get_info().await.unwrap().state.messages == 0).then_some(())
+    })
+    .await;
+    assert_eq!(platform.number("ended").await, 60);
     platform.stop().await;
 }
