@@ -1,6 +1,6 @@
 //! One timer for a loop whose deadline changes with each turn.
 
-use crate::clock::Clock;
+use catena_link::Clock;
 use std::pin::Pin;
 use tokio::time::Sleep;
 

@@ -2,13 +2,13 @@
 
 use crate::causality::Causality;
 use crate::chains::Chains;
-use crate::clock::Clock;
 use crate::job::JobStatus;
 use crate::run::{self, Cbor, Command, Job, Json, Run, RunResult};
 use crate::store::Store;
 use crate::submit::{self, Submit};
 use crate::{Error, ErrorKind, Options};
 use bytes::Bytes;
+use catena_link::Clock;
 use catena_link::Link;
 use catena_protocol::{Blob, JobId, Timestamp, limit};
 use serde::Serialize;

@@ -39,7 +39,6 @@ mod ask;
 mod causality;
 mod chains;
 mod client;
-mod clock;
 mod error;
 mod job;
 pub mod machine;

@@ -6,6 +6,7 @@
 //! Deliberately unknown here: what the messages say.
 
 mod answer;
+mod clock;
 mod connect;
 mod context;
 mod intake;
@@ -13,6 +14,7 @@ mod outbox;
 mod settings;
 
 pub use answer::{fault_body, fault_headers, fault_of, reply_fault, reply_text};
+pub use clock::{Clock, wall_us};
 pub use connect::{ConnectError, Link, connect};
 pub use intake::Intake;
 pub use outbox::Outbox;

@@ -3,7 +3,6 @@
 //! `machine` decides and is pure; everything else here does what it says.
 
 mod chain_queue;
-mod clock;
 mod config;
 mod define;
 mod definitions;

@@ -6,7 +6,6 @@
 //!
 //! Nothing is batched by time: what queued up during one turn is the next batch.
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::definitions::{Bucket, Kind};
 use crate::edge::Verb;
@@ -21,6 +20,7 @@ use crate::{define, edge, error::Error, metrics};
 use async_nats::Message;
 use async_nats::jetstream::AckKind;
 use catena_client::Store;
+use catena_link::Clock;
 use catena_link::{Intake, Link, Settings, connect, reply_fault, reply_text};
 use catena_protocol::message::assign::Wanted;
 use catena_protocol::message::finish::{Answer, Finish, Finished};

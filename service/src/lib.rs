@@ -15,7 +15,7 @@ pub use discovery::{Discovery, Facts};
 pub use endpoint::{Endpoint, Endpoints};
 pub use identity::{Identity, host};
 pub use shutdown::{Shutdown, ShutdownHandle, on_signals, shutdown};
-pub use telemetry::{LogFormat, TelemetryError, init_logs, init_metrics, wall_us};
+pub use telemetry::{LogFormat, TelemetryError, init_logs, init_metrics};
 
 /// The version that every service reports.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,7 +3,6 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::time::SystemTime;
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -60,11 +59,4 @@ pub fn init_metrics(address: SocketAddr) -> Result<(), TelemetryError> {
         .with_http_listener(address)
         .install()
         .map_err(|error| TelemetryError::Listen { address, reason: error.to_string() })
-}
-
-/// Wall time in microseconds since the Unix epoch.
-pub fn wall_us() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

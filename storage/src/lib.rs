@@ -17,8 +17,6 @@ pub mod state;
 #[cfg(feature = "service")]
 mod applier;
 #[cfg(feature = "service")]
-mod clock;
-#[cfg(feature = "service")]
 mod cluster;
 #[cfg(feature = "service")]
 mod config;

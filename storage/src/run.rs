@@ -5,7 +5,6 @@
 //! each inbox as one message. While a sync is under way it goes on evaluating: what it appends
 //! then is the next batch.
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::{DataDirectory, Owner};
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::report::Report;
 use crate::turn::{Parts, Turn};
 use crate::{applier, writer};
 use async_nats::Message;
+use catena_link::Clock;
 use catena_link::{Intake, Link};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::store::Cluster;
@@ -164,7 +164,7 @@ impl Service {
         let deadline = self.turn.node.next_deadline().map(|at| self.turn.clock.at(at));
         let timer = async {
             match deadline {
-                Some(at) => sleep_until(at.into()).await,
+                Some(at) => sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };

@@ -1,7 +1,6 @@
 //! One turn of the loop: messages become requests, effects become work of threads and answers.
 
 use crate::applier::ToState;
-use crate::clock::Clock;
 use crate::edge::{Answer, Edge};
 use crate::error::Error;
 use crate::intake::{Counted, Topic};
@@ -10,6 +9,7 @@ use crate::metrics;
 use crate::state::FjallState;
 use crate::writer::ToLog;
 use async_nats::{Message, Subject};
+use catena_link::Clock;
 use catena_link::{Link, Outbox, reply_text};
 use catena_protocol::codec::decode_batch;
 use catena_protocol::message::store::{Cluster, Request, Response, Tell};

@@ -7,7 +7,7 @@ use crate::machine::{Effect, Input, Token, Worker};
 use crate::metrics::Metrics;
 use async_nats::Subject;
 use catena_client::Store;
-use catena_link::{Link, Outbox, reply_fault, reply_text};
+use catena_link::{Clock, Link, Outbox, reply_fault, reply_text};
 use catena_protocol::clock::Now;
 use catena_protocol::message::assign::{Reply, Wanted};
 use catena_protocol::message::commit::Commit;
@@ -19,7 +19,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use std::collections::HashMap;
-use std::time::Instant;
 use tracing::{Instrument, debug_span};
 
 /// Everything that the effects of a turn need.
@@ -39,7 +38,7 @@ pub(crate) struct Turn {
     finishes: HashMap<NodeId, Subject>,
     effects: Vec<Effect>,
     following: Vec<Effect>,
-    start: Instant,
+    clock: Clock,
     id: NodeId,
 }
 
@@ -78,15 +77,12 @@ impl Turn {
             following: Vec::new(),
             finishes: HashMap::new(),
             effects: Vec::new(),
-            start: Instant::now(),
+            clock: Clock::start(),
         }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now {
-            wall_us: catena_service::wall_us(),
-            mono_us: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX),
-        }
+        self.clock.now()
     }
 
     /// How long until the machine wants to be told the time.

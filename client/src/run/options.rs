@@ -150,7 +150,7 @@ impl<'a, D> Run<'a, D> {
                     Some(key) => partition(key, partitions),
                     None => rand::random_range(0..partitions.max(1)),
                 };
-                JobId::random(home, crate::clock::wall_us(), rand::random())
+                JobId::random(home, catena_link::wall_us(), rand::random())
             }
         }
     }

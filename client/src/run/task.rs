@@ -3,11 +3,11 @@
 use super::outgoing::Outgoing;
 use crate::Error;
 use crate::alarm::Alarm;
-use crate::clock::Clock;
 use crate::job::{JobStatus, known};
 use crate::machine::submit::{Effect, Input, Known, Settings, Submitter};
 use async_nats::{Message, StatusCode, Subject};
 use bytes::Bytes;
+use catena_link::Clock;
 use catena_link::{Intake, Link, fault_of};
 use catena_protocol::clock::Now;
 use catena_protocol::message::finish::{Answer, Finished};

@@ -17,8 +17,8 @@ mod update;
 pub use update::{Entry, Updated};
 
 use crate::causality::Causality;
-use crate::clock::Clock;
 use crate::{Error, ErrorKind};
+use catena_link::Clock;
 use catena_link::Link;
 use catena_protocol::message::commit::{Commit, Decided, Outcome};
 use catena_protocol::message::read::Record;

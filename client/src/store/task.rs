@@ -6,10 +6,10 @@
 use super::Error;
 use super::places::{CLUSTER, Place, Places};
 use crate::alarm::Alarm;
-use crate::clock::Clock;
 use crate::machine::router::{Router, Settings};
 use crate::machine::{Effect, Input};
 use async_nats::{Message, StatusCode};
+use catena_link::Clock;
 use catena_link::{Intake, Link, Outbox};
 use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Ask, Cluster, Response, Tell};
