@@ -71,3 +71,21 @@ async fn a_job_sees_one_snapshot_and_its_own_writes() {
     assert!(rounds > 10 && distinct.len() > 5, "{rounds} writes, {} seen", distinct.len());
     platform.stop().await;
 }
+
+/// Two jobs read the same two keys and each writes another one: one after the other, the second
+/// would have seen what the first did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_only_read_still_holds_when_it_commits() {
+    let platform = Platform::of(2, 3).await;
+    for round in 0..40 {
+        for post in ["left", "right"] {
+            platform.ask(&format!("catena.storage.write.post:{post}"), &[], "staffed").await.good();
+        }
+        let (left, right) =
+            tokio::join!(platform.inline("leave", "left"), platform.inline("leave", "right"));
+        let mut seen = [left.good(), right.good()];
+        seen.sort_unstable();
+        assert_eq!(seen, ["1", "2"], "round {round}: nobody stayed");
+    }
+    platform.stop().await;
+}

@@ -27,6 +27,7 @@ fn build() -> Result<Registry, Fault> {
         .native("add-one", writing, "reads, adds one, writes", add_one)?
         .native("write-pair", writing, "writes its input to two keys", write_pair)?
         .native("read-pair", Effect::ReadOnly, "reads two keys", read_pair)?
+        .native("leave", writing, "leaves its post unless nobody would stay", leave)?
         .native("write-then-read", writing, "sees its own writes", write_then_read)?
         .native("write-then-panic", writing, "panics behind a write", write_then_panic)?
         .native("write-then-hang", writing, "never ends, behind a write", write_then_hang)?
@@ -69,6 +70,19 @@ async fn read_pair(context: Context, _: Bytes) -> Output {
     let right = context.read("pair:right").await?.unwrap_or_default();
     let text = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
     Ok(json!({ "left": text(&left), "right": text(&right) }).to_string().into())
+}
+
+async fn leave(context: Context, post: Bytes) -> Output {
+    let post = String::from_utf8_lossy(&post).into_owned();
+    let mut staffed = 0;
+    for other in ["post:left", "post:right"] {
+        staffed += usize::from(context.read(other).await?.as_deref() == Some(b"staffed"));
+    }
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    if staffed == 2 {
+        context.write(format!("post:{post}"), "left").await?;
+    }
+    Ok(staffed.to_string().into())
 }
 
 async fn write_then_read(context: Context, input: Bytes) -> Output {
