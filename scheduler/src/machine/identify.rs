@@ -4,26 +4,30 @@ use super::Scheduler;
 use super::chains::Ready;
 use super::submit::{Called, Identity, Source, Submission};
 use catena_protocol::clock::Now;
-use catena_protocol::{Fault, JobId, limit, partition};
+use catena_protocol::{Code, Fault, JobId, limit, partition};
 use rand::{Rng, RngCore};
+use std::num::NonZeroU16;
 
 impl Scheduler {
     /// The id of the job, and whether it stands for an idempotency key.
+    ///
+    /// Where a key decides the home, the number of partitions must be known for sure: a guess
+    /// would make two jobs of one key. Any other home will do until then.
     pub(super) fn identify(
         &mut self,
         now: Now,
         submission: &Submission,
         chain: Option<&Ready>,
-    ) -> (JobId, bool) {
+    ) -> Result<(JobId, bool), Fault> {
         let found = |routing: &Option<String>| {
             routing.clone().or_else(|| routing_key(&submission.input, chain?.key.as_deref()?))
         };
-        match &submission.identity {
+        Ok(match &submission.identity {
             Identity::Given { job, keyed } => (*job, *keyed),
             Identity::Key { idempotency, routing } => {
                 let routing = found(routing);
                 let decides = routing.as_deref().unwrap_or(idempotency);
-                let home = partition(decides, self.partitions);
+                let home = partition(decides, self.sure_partitions()?);
                 let chain = match &submission.called {
                     Called::Named(name) => name.as_str(),
                     Called::Inline(text) => text,
@@ -32,21 +36,30 @@ impl Scheduler {
             }
             Identity::Random { routing } => {
                 let home = match found(routing) {
-                    Some(key) => partition(&key, self.partitions),
-                    None => self.random.random_range(0..self.partitions),
+                    Some(key) => partition(&key, self.sure_partitions()?),
+                    None => self.random.random_range(0..self.partitions()),
                 };
                 (JobId::random(home, now.wall_us, self.random.random()), false)
             }
-        }
+        })
+    }
+
+    fn sure_partitions(&self) -> Result<u16, Fault> {
+        self.partitions.map(NonZeroU16::get).ok_or_else(|| {
+            let text = "no storage node was heard yet, and a key needs one to know its partition; \
+                        nothing was started; try again";
+            Fault::new(Code::Unavailable, text)
+        })
     }
 
     /// Refuses an id that this cluster cannot keep its promise for.
     pub(super) fn check_id(&self, now: Now, job: &JobId, source: &Source) -> Result<(), Fault> {
-        if job.home() >= self.partitions {
+        let partitions = self.partitions();
+        if job.home() >= partitions {
             return Err(Fault::bad_request(format!(
                 "the home of job `{job}` is partition {}; this cluster has {}; nothing was started",
                 job.home(),
-                self.partitions
+                partitions
             )));
         }
         let kept_ms = match source {

@@ -42,6 +42,7 @@ use catena_protocol::{ChainHash, Fault, JobId, Name, NodeId, limit};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU16;
 
 /// The limits of one scheduler.
 #[derive(Clone, Debug)]
@@ -61,8 +62,8 @@ pub struct Settings {
     /// How long requests wait, after the start, for workers and definitions to become known, in
     /// milliseconds. Should be longer than two heartbeats.
     pub grace_ms: u64,
-    /// Partitions of the cluster, until a storage node says otherwise.
-    pub partitions: u16,
+    /// Partitions of the cluster; none: the first storage node that is heard tells it.
+    pub partitions: Option<u16>,
 }
 
 impl Settings {
@@ -76,7 +77,7 @@ impl Settings {
             repeats: 1_000,
             callers: 64,
             grace_ms: 1_500,
-            partitions: limit::PARTITIONS,
+            partitions: None,
         }
     }
 }
@@ -190,7 +191,8 @@ pub struct Queueing {
 #[derive(Debug)]
 pub struct Scheduler {
     settings: Settings,
-    partitions: u16,
+    /// None until it is told. It never changes in the life of a cluster.
+    partitions: Option<NonZeroU16>,
     clock: HybridClock,
     random: StdRng,
     chains: chains::Chains,
@@ -216,7 +218,7 @@ impl Scheduler {
         let mut random = StdRng::from_seed(seed);
         let hash_seed = rand::RngCore::next_u64(&mut random);
         Self {
-            partitions: settings.partitions.max(1),
+            partitions: settings.partitions.and_then(NonZeroU16::new),
             clock: HybridClock::default(),
             random,
             chains: chains::Chains::default(),

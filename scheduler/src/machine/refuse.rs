@@ -8,6 +8,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::commit::End;
 use catena_protocol::message::finish::Answer;
 use catena_protocol::{AttemptId, Code, Fault, JobId, Timestamp, limit};
+use rand::Rng;
 
 impl Scheduler {
     /// Tells the submitter that nothing was started. A message on the queue that can never run
@@ -20,15 +21,17 @@ impl Scheduler {
         out: &mut Vec<Effect>,
     ) {
         self.counters.refused += 1;
-        let (job, _) = self.identify(now, &submission, None);
+        let identified = self.identify(now, &submission, None).ok().map(|(job, _)| job);
+        // An id that cannot be told yet is made up: nothing was started under it.
+        let job = identified.unwrap_or_else(|| JobId::random(0, now.wall_us, self.random.random()));
         match submission.source {
             Source::Run(reply) | Source::Enqueue(Some(reply)) => {
                 out.push(answer(reply, job, Timestamp::ZERO, Answer::Fault(fault)));
             }
             Source::Enqueue(None) => {}
             Source::Queue { token, .. } => {
-                let hopeless =
-                    matches!(fault.code, Code::BadRequest | Code::NotFound | Code::TooLarge);
+                let hopeless = identified.is_some()
+                    && matches!(fault.code, Code::BadRequest | Code::NotFound | Code::TooLarge);
                 if hopeless && self.check_room(0).is_ok() && self.jobs.find(&job).is_none() {
                     self.bury(now, job, &submission.called, token, fault, out);
                 } else {

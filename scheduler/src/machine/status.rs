@@ -6,6 +6,7 @@ use catena_protocol::chain::{Effect, Service};
 use catena_protocol::message::heartbeat::Offer;
 use catena_protocol::{Fault, JobId, Name, NodeId};
 use serde::Serialize;
+use std::num::NonZeroU16;
 
 /// Where a job stands that is in flight here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -129,8 +130,8 @@ impl Scheduler {
     }
 
     /// Partitions of the cluster, as far as known.
-    pub const fn partitions(&self) -> u16 {
-        self.partitions
+    pub fn partitions(&self) -> u16 {
+        self.partitions.map_or(catena_protocol::limit::PARTITIONS, NonZeroU16::get)
     }
 
     /// The load of every worker.

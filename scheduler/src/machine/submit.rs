@@ -129,7 +129,7 @@ impl Scheduler {
                 ),
             ));
         }
-        let (job, keyed) = self.identify(now, submission, Some(&chain));
+        let (job, keyed) = self.identify(now, submission, Some(&chain))?;
         self.check_id(now, &job, &submission.source)?;
         self.clock.observe(submission.after, now.wall_us).map_err(Fault::bad_request)?;
         if matches!(submission.source, Source::Enqueue(_)) {

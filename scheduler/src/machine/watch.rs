@@ -10,6 +10,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::finish::Answer;
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::{AttemptId, Code, Fault, NodeId, Timestamp};
+use std::num::NonZeroU16;
 
 /// How often a job that is out is looked at, in milliseconds.
 const LOOK_MS: u64 = 1_000;
@@ -203,8 +204,10 @@ impl Scheduler {
                     self.unpark_all(now, out);
                 }
             }
-            Load::Storage { partitions, .. } if partitions > 0 => self.partitions = partitions,
-            Load::Storage { .. } | Load::Scheduler { .. } => {}
+            Load::Storage { partitions, .. } => {
+                self.partitions = self.partitions.or(NonZeroU16::new(partitions));
+            }
+            Load::Scheduler { .. } => {}
         }
     }
 

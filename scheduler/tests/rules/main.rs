@@ -5,5 +5,6 @@ mod balance;
 mod chance;
 mod ends;
 mod limits;
+mod partitions;
 mod rig;
 mod trouble;

@@ -53,6 +53,8 @@ impl Rig {
     /// Past the grace of the start, so that refusals come at once.
     pub(crate) fn with(settings: Settings) -> Self {
         let now = Now { wall_us: WALL_US, mono_us: 1_000_000 };
+        let partitions = settings.partitions.or(Some(64));
+        let settings = Settings { partitions, ..settings };
         let scheduler = Scheduler::new(settings, [7; 32], now);
         let mut rig = Self { scheduler, now, effects: Vec::new(), workers: Vec::new(), beat_us: 0 };
         rig.input(Input::Chains(Default::default()));
