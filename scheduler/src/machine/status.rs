@@ -177,14 +177,19 @@ impl Scheduler {
     ) -> Result<Vec<Option<NodeId>>, Fault> {
         let inline = super::chains::inline();
         let ready = super::chains::resolve(&inline, definition, &self.operators)?;
-        let usable = |worker: &&u16| self.workers.is_usable(**worker);
-        let worker = |seat: &super::chains::Seat| match seat {
-            super::chains::Seat::Offered(id) => {
-                let worker = self.operators.get(*id)?.workers.iter().find(usable)?;
-                self.workers.get(*worker).map(|known| known.node.clone())
-            }
-            super::chains::Seat::Anywhere => None,
-        };
-        Ok(ready.seats.iter().map(worker).collect())
+        ready.seats.iter().map(|seat| self.judge(seat)).collect()
+    }
+
+    /// Who can say whether the settings of a step are right: a worker that was heard lately, else
+    /// any that ever offered the operator (it may only be slow). Nobody judges a service's.
+    fn judge(&self, seat: &super::chains::Seat) -> Result<Option<NodeId>, Fault> {
+        let super::chains::Seat::Offered(id) = seat else { return Ok(None) };
+        let offering = self.operators.get(*id).map_or(&[][..], |operator| &operator.workers[..]);
+        let usable = offering.iter().find(|worker| self.workers.is_usable(**worker));
+        let known = usable.or(offering.first()).and_then(|worker| self.workers.get(*worker));
+        known.map(|known| Some(known.node.clone())).ok_or_else(|| {
+            let text = "no worker is there to check the settings; nothing was changed; try again";
+            Fault::new(catena_protocol::Code::Unavailable, text)
+        })
     }
 }
