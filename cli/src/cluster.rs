@@ -1,7 +1,7 @@
 //! A whole cluster in this process, for `catena dev`, the demo, benchmarks and tests.
 
 use crate::failure::Failure;
-use catena_link::{Link, Settings, connect};
+use catena_link::{Link, Settings, close, connect};
 use catena_nats_server::{NatsServer, Options};
 use catena_protocol::NodeId;
 use catena_protocol::subject::Role;
@@ -158,6 +158,7 @@ impl Cluster {
                 }
             }
         }
+        close(&link.client).await;
         Ok(())
     }
 

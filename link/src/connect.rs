@@ -50,6 +50,16 @@ impl Link {
     }
 }
 
+/// How long the end of a connection may take.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Sends what is queued and ends the connection, for every clone of it. Returns whether all of it
+/// was sent; with NATS away it was not.
+pub async fn close(client: &Client) -> bool {
+    let sent = async { client.flush().await.is_ok() & client.drain().await.is_ok() };
+    tokio::time::timeout(CLOSE, sent).await.unwrap_or(false)
+}
+
 /// Connects as `name` (shown by `nats server report connections`).
 ///
 /// With `wait` an absent server is waited for, with a line in the log every few seconds;

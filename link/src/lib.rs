@@ -15,7 +15,7 @@ mod settings;
 
 pub use answer::{fault_body, fault_headers, fault_of, reply_fault, reply_text};
 pub use clock::{Clock, wall_us};
-pub use connect::{ConnectError, Link, connect};
+pub use connect::{ConnectError, Link, close, connect};
 pub use intake::Intake;
 pub use outbox::Outbox;
 pub use settings::{Settings, SettingsError};

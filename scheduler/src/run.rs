@@ -21,7 +21,7 @@ use async_nats::Message;
 use async_nats::jetstream::AckKind;
 use catena_client::Store;
 use catena_link::Clock;
-use catena_link::{Intake, Link, Settings, connect};
+use catena_link::{Intake, Link, Settings, close, connect};
 use catena_protocol::message::finish::{Answer, Finished};
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::subject::{QUEUE, Role};
@@ -329,9 +329,9 @@ impl Service {
         self.handle(Input::Stop);
         let sent = async {
             let _ = self.publisher.flush().await;
-            let _ = self.link.client.flush().await;
+            close(&self.link.client).await
         };
-        if tokio::time::timeout(Duration::from_secs(2), sent).await.is_err() {
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), sent).await, Ok(true)) {
             warn!("NATS is away; the last messages were not sent");
         }
         info!("scheduler has stopped");

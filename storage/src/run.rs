@@ -231,7 +231,7 @@ impl Service {
         if !joined(threads).await {
             return Err(Error::Thread("log or state"));
         }
-        let _ = tokio::time::timeout(DRAIN, client.flush()).await;
+        catena_link::close(&client).await;
         while let Ok(report) = reports.try_recv() {
             if let Report::Failed(error) = report {
                 return Err(error);

@@ -10,7 +10,7 @@ use crate::turn::Turn;
 use async_nats::{Message, StatusCode};
 use bytes::Bytes;
 use catena_client::Store;
-use catena_link::{Intake, Link, Settings, connect};
+use catena_link::{Intake, Link, Settings, close, connect};
 use catena_protocol::chain::Chain;
 use catena_protocol::message::assign::Check;
 use catena_protocol::message::handoff::Step;
@@ -274,8 +274,7 @@ impl Service {
         let left = self.turn.machine.outstanding();
         self.beat().await;
         self.turn.flush().await?;
-        let flushed = tokio::time::timeout(Duration::from_secs(2), self.turn.link.client.flush());
-        if !matches!(flushed.await, Ok(Ok(()))) {
+        if !close(&self.turn.link.client).await {
             warn!("the last messages may not have been sent");
         }
         info!(left, "worker has ended");
