@@ -10,10 +10,16 @@ CATENA := $(WITH_NATS) $(CARGO) run --release $(LOCKED) --quiet -p catena-cli --
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[a-z ]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+# Said at once and in words, instead of in the middle of a build.
+.PHONY: need
+need:
+	@command -v $(firstword $(CARGO)) >/dev/null || { echo "Rust is needed: no '$(firstword $(CARGO))' on PATH" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is needed, as by all of Rust: apt-get install gcc libc6-dev" >&2; exit 1; }
 
 .PHONY: demo
-demo: ## a small cluster on this machine, and what it can do, step by step
+demo: need ## a small cluster on this machine, and what it can do, step by step
 	@$(WITH_NATS) true
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
 	@$(CATENA) demo
@@ -23,11 +29,11 @@ nats: ## a NATS server for the targets above and below, if there is none
 	@$(WITH_NATS) sh -c '$${NATS_SERVER_BIN:-nats-server} --version'
 
 .PHONY: build
-build: ## the program, as target/release/catena
+build: need ## the program, as target/release/catena
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
 
 .PHONY: test
-test: ## all tests: unit, integration, documentation
+test: need ## all tests: unit, integration, documentation
 	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED)
 
 .PHONY: check
@@ -55,7 +61,7 @@ licences: ## every dependency's licence and source is allowed (needs cargo-deny)
 	$(CARGO) deny --locked --offline check licenses bans sources
 
 .PHONY: bench
-bench: ## throughput and latency on this machine
+bench: need ## throughput and latency on this machine
 	@$(WITH_NATS) true
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
 	@$(CATENA) bench
