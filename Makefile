@@ -54,6 +54,7 @@ doc: ## the documentation builds, with no dead links
 .PHONY: purity
 purity: ## the rule machines see no clock, no chance, no network, no disk
 	tools/check-purity
+	$(CARGO) check --quiet -p catena-protocol -p catena-storage --no-default-features $(LOCKED)
 
 .PHONY: licences
 licences: ## every dependency's licence and source is allowed (needs cargo-deny)
