@@ -4,8 +4,10 @@
 //! returns, and ends with this process. Unknown here: anything of Catena.
 
 mod find;
+mod live;
 
 pub use find::{NotFound, find};
+pub use live::kill_all;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -29,6 +31,8 @@ pub struct NatsServer {
     child: Child,
     options: Options,
     monitoring: u16,
+    /// Dropped with the child, which is killed then.
+    _live: Option<live::Live>,
 }
 
 /// A server that did not start.
@@ -93,7 +97,8 @@ impl NatsServer {
         match tokio::time::timeout(READY, ready(&mut child, &options)).await {
             Ok(Some(Listening { clients, monitoring })) => {
                 options.port = clients;
-                Ok(Self { child, options, monitoring })
+                let _live = child.id().map(live::Live::new);
+                Ok(Self { child, options, monitoring, _live })
             }
             _ => Err(StartError::NotReady { log: options.folder.join("nats-server.log") }),
         }

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -70,6 +71,8 @@ struct Service {
     publisher: Publisher,
     store: Store,
     buckets: [Bucket; 2],
+    /// Tasks that follow the buckets.
+    followers: JoinSet<()>,
     front: Intake<Topic>,
     back: Intake<Topic>,
     news: mpsc::Sender<News>,
@@ -99,8 +102,9 @@ impl Service {
         let store = Store::open(&link).await.map_err(closed)?;
         let buckets =
             [Kind::Chains, Kind::Operators].map(|kind| Bucket::new(&link, kind, config.replicas));
+        let mut followers = JoinSet::new();
         for bucket in &buckets {
-            tokio::spawn(bucket.clone().follow(news.clone()));
+            followers.spawn(bucket.clone().follow(news.clone()));
         }
         let mut queue = Queue::new(&link, &config, jobs);
         if let Ok(inline) = Name::new(subject::INLINE) {
@@ -127,6 +131,7 @@ impl Service {
             publisher,
             store,
             buckets,
+            followers,
             front,
             back,
             news,
@@ -327,6 +332,7 @@ impl Service {
             warn!(jobs = self.machine.jobs(), "stopping with jobs in flight");
         }
         self.handle(Input::Stop);
+        self.followers.abort_all();
         let sent = async {
             let _ = self.publisher.flush().await;
             close(&self.link.client).await

@@ -14,7 +14,7 @@ mod telemetry;
 pub use discovery::{Discovery, Facts};
 pub use endpoint::{Endpoint, Endpoints};
 pub use identity::{Identity, host};
-pub use shutdown::{Shutdown, ShutdownHandle, on_signals, shutdown};
+pub use shutdown::{Shutdown, ShutdownHandle, on_signals, on_signals_then, shutdown};
 pub use telemetry::{LogFormat, TelemetryError, init_logs, init_metrics};
 
 /// The version that every service reports.

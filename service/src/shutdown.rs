@@ -38,6 +38,12 @@ impl Shutdown {
 
 /// A [`Shutdown`] that SIGINT or SIGTERM asks for. A second signal ends the process at once.
 pub fn on_signals() -> Shutdown {
+    on_signals_then(|| {})
+}
+
+/// As [`on_signals`]; `at_once` is called before a second signal ends the process, to end what
+/// would otherwise outlive it.
+pub fn on_signals_then(at_once: impl FnOnce() + Send + 'static) -> Shutdown {
     let (handle, shutdown) = shutdown();
     tokio::spawn(async move {
         let signal = next_signal().await;
@@ -45,6 +51,7 @@ pub fn on_signals() -> Shutdown {
         handle.request();
         next_signal().await;
         tracing::warn!("stopped at once; unfinished steps are run again elsewhere");
+        at_once();
         std::process::exit(130);
     });
     shutdown

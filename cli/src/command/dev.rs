@@ -50,7 +50,7 @@ impl Dev {
             workers: self.workers,
             ..Plan::new(&self.data)
         };
-        let mut shutdown = catena_service::on_signals();
+        let mut shutdown = catena_service::on_signals_then(catena_nats_server::kill_all);
         let mut cluster = tokio::select! {
             started = Cluster::start(plan) => started?,
             () = shutdown.requested() => return Ok(ExitCode::from(130)),

@@ -81,7 +81,7 @@ impl Demo {
             registry: shop::operators(Registry::built_in())?,
             ..Plan::new(self.data.as_deref().unwrap_or(temporary.path()))
         };
-        let mut shutdown = catena_service::on_signals();
+        let mut shutdown = catena_service::on_signals_then(catena_nats_server::kill_all);
         eprintln!("starting a cluster");
         let began = Instant::now();
         let mut cluster = tokio::select! {
