@@ -50,7 +50,11 @@ impl Dev {
 
     async fn says(&mut self, part: &str) {
         within(20, part, async {
-            while !self.errors.next_line().await.unwrap().unwrap().contains(part) {}
+            let mut said = String::new();
+            while !said.contains(part) {
+                let line = self.errors.next_line().await.unwrap();
+                said += &line.unwrap_or_else(|| panic!("dev ended and said only: {said}"));
+            }
         })
         .await;
     }

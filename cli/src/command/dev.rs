@@ -73,15 +73,17 @@ impl Dev {
     fn greet(&self, cluster: &Cluster) -> Result<(), Failure> {
         let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
         let servers = cluster.settings().servers()?.join(",");
-        println!(
-            "catena is ready: {} scheduler(s), {} worker(s), 1 storage node",
-            self.schedulers, self.workers
+        let greeting = format!(
+            "catena is ready: {} scheduler(s), {} worker(s), 1 storage node\n  \
+             NATS   {servers}\n  data   {}\n  \
+             try    nats req catena.run.inline -H Catena-Chain:trim,uppercase ' hello '\n         \
+             catena run --inline trim,uppercase ' hello '\n  stop   Ctrl-C",
+            self.schedulers,
+            self.workers,
+            data.display()
         );
-        println!("  NATS   {servers}");
-        println!("  data   {}", data.display());
-        println!("  try    nats req catena.run.inline -H Catena-Chain:trim,uppercase ' hello '");
-        println!("         catena run --inline trim,uppercase ' hello '");
-        println!("  stop   Ctrl-C");
+        // A cluster does not end because nobody reads its greeting.
+        let _ = crate::output::line(greeting);
         Ok(())
     }
 }

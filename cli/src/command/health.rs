@@ -43,7 +43,7 @@ impl Health {
         let found = tokio::time::timeout(wait, found_here(settings, role)).await;
         match found {
             Ok(Ok(id)) => {
-                println!("{role} {id} answers");
+                crate::output::line(format!("{role} {id} answers"))?;
                 Ok(ExitCode::SUCCESS)
             }
             Ok(Err(failure)) => Err(failure),

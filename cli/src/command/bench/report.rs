@@ -65,7 +65,7 @@ impl Report {
     pub(crate) fn begin(&self, cases: usize, cluster: &Cluster) -> Result<(), Failure> {
         eprintln!("{cases} cases; NATS at {}", cluster.settings().servers()?.join(","));
         if !self.json {
-            println!(
+            crate::output::line(format!(
                 "{:<13} {:>5} {:>7} {:>9} {:>11} {:>11} {:>6} {:>9} {:>9} {:>9} {:>9} {:>8}",
                 "case",
                 "steps",
@@ -79,14 +79,14 @@ impl Report {
                 "floor p99",
                 "p99 us",
                 "msgs/op"
-            );
+            ))?;
         }
         Ok(())
     }
 
     pub(crate) fn line(&mut self, case: &Case, line: &Line) -> Result<(), Failure> {
         if !self.json {
-            println!(
+            crate::output::line(format!(
                 "{:<13} {:>5} {:>7} {:>9} {:>11.0} {:>11.0} {:>6.2} {:>9} {:>9} {:>9} {:>9} {:>8.2}",
                 case.kind.name(),
                 case.steps,
@@ -100,7 +100,7 @@ impl Report {
                 line.floor_p99_us,
                 line.p99_us,
                 line.messages_per_op
-            );
+            ))?;
             return Ok(());
         }
         let mut object = json!({
@@ -114,7 +114,7 @@ impl Report {
         {
             object.extend(more);
         }
-        println!("{object}");
+        crate::output::line(object)?;
         Ok(())
     }
 }
