@@ -26,10 +26,15 @@ struct Slot {
     batch: Batch,
 }
 
+/// Batches are closed at this size: longer ones gain nothing, and what is read and written in
+/// pieces that stay in the cache is passed on sooner.
+const BATCH_BYTES: usize = 64 * 1024;
+
 impl Outbox {
-    /// An empty outbox whose messages stay below `limit` bytes where a single item does.
+    /// An empty outbox whose messages stay below `limit` bytes (and below 64 KiB) where a single
+    /// item does.
     pub fn new(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
+        Self { limit: limit.min(BATCH_BYTES), ..Self::default() }
     }
 
     /// Adds an item for `subject`. The reply subject of the first item of a message counts;
