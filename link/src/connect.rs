@@ -5,7 +5,6 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use catena_protocol::limit;
 use catena_protocol::subject::Subjects;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tracing::{error, info, warn};
 
@@ -16,7 +15,6 @@ pub struct Link {
     pub client: Client,
     /// The subjects.
     pub subjects: Arc<Subjects>,
-    denied: Arc<AtomicBool>,
 }
 
 /// A connection that cannot be made, now or ever, with these settings.
@@ -41,12 +39,6 @@ impl Link {
         let server = self.client.max_payload();
         let server = if server == 0 { 1024 * 1024 } else { server };
         server.saturating_sub(limit::MESSAGE_MARGIN).max(server / 2)
-    }
-
-    /// Whether the server has refused a subscription or a publication of this connection for
-    /// lack of permission. Such refusals have no other sign.
-    pub fn denied(&self) -> bool {
-        self.denied.load(Ordering::Relaxed)
     }
 }
 
@@ -77,12 +69,11 @@ pub async fn connect(settings: Settings, name: &str, wait: bool) -> Result<Link,
         .iter()
         .map(|url| url.parse().map_err(|_| SettingsError::Url { url: url.clone() }))
         .collect::<Result<_, _>>()?;
-    let denied = Arc::new(AtomicBool::new(false));
     let mut pause = Duration::from_millis(250);
     loop {
-        let options = options(&settings, name, Arc::clone(&denied)).await?;
+        let options = options(&settings, name).await?;
         match options.connect(addresses.clone()).await {
-            Ok(client) => return Ok(Link { client, subjects: Arc::new(subjects), denied }),
+            Ok(client) => return Ok(Link { client, subjects: Arc::new(subjects) }),
             Err(error) => {
                 let servers = servers.join(",");
                 let reason = error.to_string();
@@ -102,11 +93,7 @@ fn is_login_error(error: &async_nats::ConnectError) -> bool {
     matches!(error.kind(), Authentication | AuthorizationViolation)
 }
 
-async fn options(
-    settings: &Settings,
-    name: &str,
-    denied: Arc<AtomicBool>,
-) -> Result<ConnectOptions, SettingsError> {
+async fn options(settings: &Settings, name: &str) -> Result<ConnectOptions, SettingsError> {
     let mut options = ConnectOptions::new()
         .name(name)
         .ping_interval(Duration::from_secs(5))
@@ -115,7 +102,7 @@ async fn options(
         .skip_subject_validation(false)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            report(&event, &denied);
+            report(&event);
             std::future::ready(())
         });
     options = login(options, settings).await?;
@@ -178,7 +165,7 @@ fn reconnect_delay(attempts: usize) -> Duration {
     Duration::from_millis(rand::random_range(most / 2..=most))
 }
 
-fn report(event: &Event, denied: &AtomicBool) {
+fn report(event: &Event) {
     match event {
         Event::Connected => info!("connected to NATS"),
         Event::Disconnected => warn!("connection to NATS lost; trying to get it back"),
@@ -189,7 +176,6 @@ fn report(event: &Event, denied: &AtomicBool) {
         Event::ServerError(problem) => {
             let text = problem.to_string();
             if text.to_lowercase().contains("permissions violation") {
-                denied.store(true, Ordering::Relaxed);
                 error!(problem = text, "NATS refused a subject; check this user's permissions");
             } else {
                 warn!(problem = text, "NATS reports an error");

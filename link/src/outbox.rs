@@ -6,7 +6,7 @@
 
 use async_nats::{Client, PublishError, Subject};
 use bytes::Bytes;
-use catena_protocol::codec::{Batch, append};
+use catena_protocol::codec::Batch;
 use minicbor::Encode;
 use std::collections::HashMap;
 
@@ -56,13 +56,6 @@ impl Outbox {
         self.slots.push(slot);
         self.by_subject.insert(subject.to_string(), self.slots.len() - 1);
         self.slots.len() - 1
-    }
-
-    /// Adds a message that is not a batch: one value.
-    pub fn push_single<T: Encode<()>>(&mut self, subject: Subject, value: &T) {
-        let mut bytes = Vec::new();
-        append(value, &mut bytes);
-        self.ready.push((subject, None, bytes.into()));
     }
 
     /// Whether there is nothing to send.

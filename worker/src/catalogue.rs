@@ -2,7 +2,7 @@
 
 use crate::operator::{Configured, Registry, ServiceOperator};
 use async_nats::Client;
-use catena_protocol::chain::{Chain, Effect, Step};
+use catena_protocol::chain::{Chain, Step};
 use catena_protocol::message::assign::{Check, Checked};
 use catena_protocol::message::heartbeat::Offer;
 use catena_protocol::{ChainHash, Fault, Name};
@@ -80,7 +80,7 @@ impl Catalogue {
         }
         let mut configured = self.registry.configure(step.operator.as_str(), &step.settings)?;
         // What the job was planned as is what it may do: a pure plan is not committed.
-        configured.effect = configured.effect.min(step.effect.max(Effect::Pure));
+        configured.effect = configured.effect.min(step.effect);
         Ok(Ready { configured, native: self.natives.contains(&step.operator) })
     }
 }

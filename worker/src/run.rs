@@ -12,6 +12,7 @@ use bytes::Bytes;
 use catena_client::Store;
 use catena_link::{Intake, Link, Settings, close, connect};
 use catena_protocol::chain::Chain;
+use catena_protocol::clock::Now;
 use catena_protocol::message::assign::Check;
 use catena_protocol::message::handoff::Step;
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
@@ -135,7 +136,7 @@ impl Service {
                 }
             }
             self.handle(&mut messages, &mut ended).await;
-            self.turn.flush().await?;
+            self.turn.flush().await;
             if let Some(until) = drain_until
                 && (self.turn.machine.outstanding() == 0 || Instant::now() >= until)
             {
@@ -166,14 +167,14 @@ impl Service {
     }
 
     /// Answers of the store that are ready as well go into the same turn.
-    fn take_commits(&mut self, now: catena_protocol::clock::Now) {
+    fn take_commits(&mut self, now: Now) {
         use futures_util::{FutureExt, StreamExt};
         while let Some(Some((token, tell))) = self.turn.commits.next().now_or_never() {
             self.turn.input(now, Input::Decided(token, tell));
         }
     }
 
-    fn take_steps(&mut self, now: catena_protocol::clock::Now, message: &Message) {
+    fn take_steps(&mut self, now: Now, message: &Message) {
         match codec::decode_batch::<Step>(&message.payload) {
             Ok(steps) => {
                 for step in steps {
@@ -189,7 +190,7 @@ impl Service {
     }
 
     /// Replies to this worker's own messages: chains it asked for, and "nobody is there".
-    fn take_reply(&mut self, now: catena_protocol::clock::Now, message: Message) {
+    fn take_reply(&mut self, now: Now, message: Message) {
         let Some(rest) = message.subject.strip_prefix(&self.inbox) else { return };
         let mut tokens = rest.split('.').skip(1);
         match (tokens.next(), tokens.next(), tokens.next()) {
@@ -224,7 +225,7 @@ impl Service {
         let _ = self.turn.link.client.publish(reply, codec::encode(&answer).into()).await;
     }
 
-    async fn take_scheduler(&mut self, now: catena_protocol::clock::Now, message: &Message) {
+    async fn take_scheduler(&mut self, now: Now, message: &Message) {
         let Ok(heartbeat) = codec::decode::<Heartbeat>(&message.payload) else {
             self.turn.metrics.malformed.increment(1);
             return;
@@ -273,7 +274,7 @@ impl Service {
     async fn end(mut self) -> Result<(), Error> {
         let left = self.turn.machine.outstanding();
         self.beat().await;
-        self.turn.flush().await?;
+        self.turn.flush().await;
         if !close(&self.turn.link.client).await {
             warn!("the last messages may not have been sent");
         }
@@ -284,12 +285,11 @@ impl Service {
 
 async fn subscribe(link: &Link, id: &NodeId, inbox: &str) -> Result<Intake<Source>, Error> {
     let subjects = &link.subjects;
-    let any: NodeId = id.clone();
     let mut intake = Intake::new();
     let sources = [
         (Source::Reply, format!("{inbox}.>")),
-        (Source::Check, subjects.check(&any)),
-        (Source::Step, subjects.step(&any)),
+        (Source::Check, subjects.check(id)),
+        (Source::Step, subjects.step(id)),
         (Source::Scheduler, subjects.heartbeats(Role::Scheduler)),
     ];
     for (source, subject) in sources {

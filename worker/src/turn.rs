@@ -1,7 +1,6 @@
 //! One turn of a worker: what came in is handled, what follows from it goes out together.
 
 use crate::catalogue::Catalogue;
-use crate::error::Error;
 use crate::executor::{Begun, Done, Executor};
 use crate::machine::{Effect, Input, Token, Worker};
 use crate::metrics::Metrics;
@@ -197,7 +196,7 @@ impl Turn {
     }
 
     /// Sends what the turn produced.
-    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+    pub(crate) async fn flush(&mut self) {
         self.machine.turn_over();
         for (reply, finished) in std::mem::take(&mut self.texts) {
             answer_text(&self.link, &self.id, reply, finished).await;
@@ -214,7 +213,6 @@ impl Turn {
             self.routes.clear();
             self.finishes.clear();
         }
-        Ok(())
     }
 
     /// The next answer of the store; never, if none is open.
