@@ -38,6 +38,16 @@ impl<T: Copy + Unpin> Intake<T> {
         self.streams.push(Tagged { tag, subscriber });
     }
 
+    /// Ends the subscriptions with a tag; what has not been taken of them is lost.
+    pub async fn remove(&mut self, tag: T)
+    where
+        T: PartialEq,
+    {
+        for tagged in self.streams.iter_mut().filter(|tagged| tagged.tag == tag) {
+            let _ = tagged.subscriber.unsubscribe().await;
+        }
+    }
+
     /// Waits for a message and takes it with everything else that is ready, at most `most`.
     /// Returns false when every subscription has ended. Nothing is lost if the future is dropped.
     pub async fn next(&mut self, most: usize, out: &mut Vec<(T, Message)>) -> bool {

@@ -105,6 +105,11 @@ impl HybridClock {
         self.last
     }
 
+    /// Later ticks are above `at`, which comes from this node's own log.
+    pub fn reach(&mut self, at: Timestamp) {
+        self.last = self.last.max(at);
+    }
+
     /// The present, without using up a timestamp.
     pub fn read(&self, wall_us: u64) -> Timestamp {
         Timestamp(wall_us.max(self.last.0))

@@ -81,6 +81,28 @@ impl<'b, C> Decode<'b, C> for Blob {
     }
 }
 
+/// One value in CBOR that is passed on as it stands, and looked into by whoever has to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(pub Bytes);
+
+impl<C> Encode<C> for Raw {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.writer_mut().write_all(&self.0).map_err(minicbor::encode::Error::write)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Raw {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        let start = d.position();
+        d.skip()?;
+        Ok(Self(Bytes::copy_from_slice(&d.input()[start..d.position()])))
+    }
+}
+
 /// A message that is not what it should be. Nothing of it was used.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed CBOR: {0}")]

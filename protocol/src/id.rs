@@ -127,6 +127,12 @@ sixteen_bytes! {
 }
 
 sixteen_bytes! {
+    /// One data directory of a storage node, made with it: 128 random bits. A node whose data is
+    /// gone comes back under another one.
+    DiskId
+}
+
+sixteen_bytes! {
     /// A chain as a job runs it, by content: the first half of the SHA-256 of its encoding.
     ChainHash
 }

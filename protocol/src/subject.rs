@@ -214,6 +214,26 @@ impl Subjects {
         format!("{}.node.{id}", self.prefix)
     }
 
+    /// Publish: what storage nodes tell one of them.
+    pub fn peer(&self, id: &NodeId) -> String {
+        format!("{}.node.{id}.peer", self.prefix)
+    }
+
+    /// Publish: where the replicas of every storage node stand.
+    pub fn gossip(&self) -> String {
+        format!("{}.gossip", self.prefix)
+    }
+
+    /// Publish: new log records, for the nodes of one replica set.
+    pub fn gossip_set(&self, set: &str) -> String {
+        format!("{}.gossip.{set}", self.prefix)
+    }
+
+    /// Request to a replica of a partition: reads at a snapshot. Storage nodes, queue group.
+    pub fn replica(&self, partition: u16) -> String {
+        format!("{}.partition.{partition}.replica", self.prefix)
+    }
+
     /// Request: identity and number of partitions of the cluster. Storage nodes, queue group.
     pub fn cluster(&self) -> String {
         format!("{}.cluster", self.prefix)

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::report::Report;
 use crate::state::{Changes, StateError, StateWriter};
 use crate::writer::ToLog;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,8 +22,9 @@ const TOGETHER: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ToState {
     pub(crate) batch: u64,
-    pub(crate) frame: u64,
     pub(crate) changes: Changes,
+    /// Whether it must be durable before it is said to be done.
+    pub(crate) durable: bool,
 }
 
 /// Starts the thread. It ends when all senders are gone and everything is applied and durable.
@@ -32,7 +34,8 @@ pub(crate) fn start<W: StateWriter + Send + 'static>(
     reports: UnboundedSender<Report>,
 ) -> std::io::Result<(Sender<ToState>, JoinHandle<()>)> {
     let (sender, receiver) = channel();
-    let mut applier = Applier { state, log, dirty: None, persisted: Instant::now() };
+    let mut applier =
+        Applier { state, log, applied: BTreeMap::new(), dirty: false, persisted: Instant::now() };
     let thread = std::thread::Builder::new().name("storage-state".to_owned()).spawn(move || {
         if let Err(error) = applier.apply_all(&receiver, &reports) {
             let _ = reports.send(Report::Failed(Error::State(error)));
@@ -44,8 +47,10 @@ pub(crate) fn start<W: StateWriter + Send + 'static>(
 struct Applier<W> {
     state: W,
     log: Sender<ToLog>,
-    /// The last frame that the state contains, if it is not durable there.
-    dirty: Option<u64>,
+    /// The last record of each partition that the state contains.
+    applied: BTreeMap<u16, u64>,
+    /// Whether something of it is not durable there.
+    dirty: bool,
     persisted: Instant,
 }
 
@@ -65,17 +70,23 @@ impl<W: StateWriter> Applier<W> {
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.persist(),
             };
-            let (mut batch, mut frame) = (first.batch, first.frame);
+            let (mut batch, mut durable) = (first.batch, first.durable);
             changes.push(first.changes);
             while changes.len() < TOGETHER
                 && let Ok(more) = receiver.try_recv()
             {
-                (batch, frame) = (more.batch, more.frame);
+                batch = more.batch;
+                durable |= more.durable;
                 changes.push(more.changes);
             }
             self.state.apply(&changes)?;
+            let marks = changes.iter().flat_map(|changes| &changes.marks);
+            self.applied.extend(marks.map(|(partition, mark)| (*partition, mark.applied.index)));
             changes.clear();
-            self.dirty = Some(frame);
+            self.dirty = true;
+            if durable {
+                self.persist()?;
+            }
             let _ = reports.send(Report::Applied { batch });
             if self.persisted.elapsed() >= PERSIST {
                 self.persist()?;
@@ -85,9 +96,9 @@ impl<W: StateWriter> Applier<W> {
 
     fn persist(&mut self) -> Result<(), StateError> {
         self.persisted = Instant::now();
-        if let Some(frame) = self.dirty.take() {
+        if std::mem::take(&mut self.dirty) {
             self.state.persist()?;
-            let _ = self.log.send(ToLog::Release { frame });
+            let _ = self.log.send(ToLog::Release { applied: self.applied.clone() });
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Which subjects a storage node hears.
 
 use crate::error::Error;
+use crate::machine::Node;
 use async_nats::Subject;
 use catena_link::{Intake, Link};
 use catena_protocol::NodeId;
 use catena_protocol::subject;
 use catena_service::{Endpoint, Endpoints};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// What a message is, by the subscription that it came through.
@@ -13,8 +15,16 @@ use std::sync::Arc;
 pub(crate) enum Topic {
     /// A batch of requests to this node.
     Node,
-    /// A batch of requests to the primary of a partition: while this node leads all, to it.
-    Primary,
+    /// A batch of requests to the primary of a partition, which is this node.
+    Primary(u16),
+    /// A batch of requests to any replica of a partition.
+    Replica,
+    /// New records of a primary.
+    Push,
+    /// Where the replicas of some node stand.
+    Digest,
+    /// What some node tells this one.
+    Letter,
     /// Which cluster is this?
     Cluster,
     /// Text or JSON from a person.
@@ -40,18 +50,58 @@ pub(crate) fn endpoints(link: &Link, id: &NodeId) -> (Endpoints, Counted) {
     (all, counted)
 }
 
+/// Where the records of a replica set go.
+pub(crate) fn set_subject(link: &Link, set: &[NodeId]) -> String {
+    let mut hash = Sha256::new();
+    for node in set {
+        hash.update(node.as_str());
+        hash.update([0]);
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    link.subjects.gossip_set(&crate::data::hex(&half))
+}
+
+/// Hears, or no longer hears, requests to the primary of a partition.
+pub(crate) async fn set_primary(
+    intake: &mut Intake<Topic>,
+    link: &Link,
+    partition: u16,
+    leads: bool,
+) -> Result<(), Error> {
+    let topic = Topic::Primary(partition);
+    intake.remove(topic).await;
+    if leads {
+        let subject = link.subjects.primary(partition);
+        intake.add(topic, link.client.subscribe(subject).await.map_err(Error::closed)?);
+    }
+    Ok(())
+}
+
 fn edge(link: &Link) -> String {
     format!("{}.storage.>", link.subjects.prefix())
 }
 
-pub(crate) async fn subscribe(link: &Link, id: &NodeId) -> Result<Intake<Topic>, Error> {
+/// Subscribes to everything except to what depends on which partitions the node leads.
+pub(crate) async fn subscribe<C>(
+    link: &Link,
+    id: &NodeId,
+    node: &Node<C>,
+) -> Result<Intake<Topic>, Error> {
     let mut intake = Intake::new();
-    let primary = format!("{}.partition.*.primary", link.subjects.prefix());
-    let plain = [(Topic::Node, link.subjects.node(id)), (Topic::Primary, primary)];
+    let mut plain = vec![
+        (Topic::Node, link.subjects.node(id)),
+        (Topic::Digest, link.subjects.gossip()),
+        (Topic::Letter, link.subjects.peer(id)),
+    ];
+    let several = node.sets().iter().filter(|set| set.len() > 1);
+    plain.extend(several.map(|set| (Topic::Push, set_subject(link, set))));
     for (topic, subject) in plain {
         intake.add(topic, link.client.subscribe(subject).await.map_err(Error::closed)?);
     }
-    let shared = [(Topic::Edge, edge(link)), (Topic::Cluster, link.subjects.cluster())];
+    let mut shared = vec![(Topic::Edge, edge(link)), (Topic::Cluster, link.subjects.cluster())];
+    shared.extend(node.hosted().map(|number| (Topic::Replica, link.subjects.replica(number))));
     for (topic, subject) in shared {
         let queue = subject::QUEUE.to_owned();
         let subscriber = link.client.queue_subscribe(Subject::from(subject), queue).await;

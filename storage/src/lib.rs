@@ -27,6 +27,8 @@ mod edge;
 #[cfg(feature = "service")]
 mod error;
 #[cfg(feature = "service")]
+mod forward;
+#[cfg(feature = "service")]
 mod founding;
 #[cfg(feature = "service")]
 mod intake;
@@ -34,6 +36,8 @@ mod intake;
 mod metrics;
 #[cfg(feature = "service")]
 mod open;
+#[cfg(feature = "service")]
+mod peers;
 #[cfg(feature = "service")]
 mod report;
 #[cfg(feature = "service")]

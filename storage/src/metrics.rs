@@ -1,5 +1,6 @@
 //! The figures of a storage node, by the verbs of what it does.
 
+use crate::machine::Event;
 use catena_protocol::Code;
 use catena_protocol::message::commit::Decided;
 use catena_protocol::message::store::Tell;
@@ -19,6 +20,20 @@ pub(crate) fn pending(held: usize, bytes: usize) {
     gauge!("catena_storage_pending_bytes").set(bytes as f64);
 }
 
+/// Who leads has changed, or something is wrong with a replica.
+pub(crate) fn event(event: &Event) {
+    match event {
+        Event::Leads { .. } => {
+            counter!("catena_storage_elections_won_total").increment(1);
+            gauge!("catena_storage_partitions_led").increment(1.0);
+        }
+        Event::Follows { .. } => gauge!("catena_storage_partitions_led").decrement(1.0),
+        Event::Campaigns { .. } => counter!("catena_storage_elections_total").increment(1),
+        Event::Copies { .. } => counter!("catena_storage_copies_total").increment(1),
+        Event::Halts { .. } => counter!("catena_storage_halted_total").increment(1),
+    }
+}
+
 /// A message that could not be understood.
 pub(crate) fn malformed() {
     counter!("catena_storage_malformed_total").increment(1);
@@ -32,6 +47,7 @@ pub(crate) struct Answers {
     commit: u64,
     conflict: u64,
     refused: u64,
+    redirected: u64,
     busy: u64,
 }
 
@@ -43,9 +59,10 @@ impl Answers {
             Tell::Decided(Decided::Outcome(_)) => &mut self.commit,
             Tell::Decided(Decided::Conflict { .. }) => &mut self.conflict,
             Tell::Fault(fault) if fault.code == Code::TooBusy => &mut self.busy,
-            Tell::Fault(_) | Tell::SnapshotTooOld { .. } | Tell::NotPrimary { .. } => {
-                &mut self.refused
+            Tell::NotPrimary { .. } | Tell::Deposed { .. } | Tell::Behind { .. } => {
+                &mut self.redirected
             }
+            Tell::Fault(_) | Tell::SnapshotTooOld { .. } => &mut self.refused,
         };
         *counter += 1;
     }
@@ -58,6 +75,7 @@ impl Answers {
             ("catena_storage_commit_total", self.commit),
             ("catena_storage_conflict_total", self.conflict),
             ("catena_storage_refused_total", self.refused),
+            ("catena_storage_redirected_total", self.redirected),
             ("catena_storage_busy_total", self.busy),
         ];
         for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {

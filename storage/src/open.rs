@@ -3,9 +3,8 @@
 use crate::disk::{Disk, Folder};
 use crate::error::Error;
 use crate::log::{Identity, Log, LogError, SEGMENT_BYTES};
-use crate::machine::{Effect, Input, Node, RestoreError, Settings};
-use crate::state::{FjallState, StateWriter};
-use catena_protocol::clock::Now;
+use crate::machine::{Node, Settings};
+use crate::state::FjallState;
 use std::path::PathBuf;
 
 /// Everything that a node consists of, ready to begin.
@@ -24,29 +23,24 @@ pub(crate) struct Place {
     pub(crate) begun: bool,
 }
 
-pub(crate) fn open<C>(place: Place, settings: Settings, now: Now) -> Result<Opened<C>, Error> {
+pub(crate) fn open<C>(place: Place, settings: Settings) -> Result<Opened<C>, Error> {
     let Place { log: log_path, state: state_path, ids, begun } = place;
     let disk = Folder::open(&log_path).map_err(|source| Error::Data {
         doing: "open",
         path: log_path.clone(),
         source,
     })?;
-    let mut state = FjallState::open(&state_path)?;
+    let state = FjallState::open(&state_path)?;
     let empty = disk.list().is_ok_and(|names| names.is_empty());
     if empty && begun {
         return Err(Error::LogMissing { path: log_path });
     }
     let mut node = Node::new(settings, &state)?;
     let mut failed = None;
-    let mut effects = Vec::new();
-    let log = Log::open(disk, ids, SEGMENT_BYTES, |records| {
-        let done = node
-            .restore(records, &state.clone(), &mut effects)
-            .map_err(Error::from)
-            .and_then(|()| apply(&mut node, &mut state, &mut effects, now));
-        done.map_err(|error| {
+    let log = Log::open(disk, ids, SEGMENT_BYTES, |entries| {
+        node.restore(entries, &state).map_err(|error| {
             let text = error.to_string();
-            failed = Some(error);
+            failed = Some(Error::from(error));
             text
         })
     });
@@ -54,23 +48,5 @@ pub(crate) fn open<C>(place: Place, settings: Settings, now: Now) -> Result<Open
         (Err(LogError::Refused(_)), Some(error)) => return Err(error),
         (log, _) => log?,
     };
-    state.persist()?;
     Ok(Opened { node, state, log })
-}
-
-fn apply<C>(
-    node: &mut Node<C>,
-    state: &mut FjallState,
-    effects: &mut Vec<Effect<C>>,
-    now: Now,
-) -> Result<(), Error> {
-    for effect in std::mem::take(effects) {
-        if let Effect::Apply { batch, changes, .. } = effect {
-            state.apply(&[changes])?;
-            let mut none = Vec::new();
-            node.handle(now, Input::Applied { batch }, state, &mut none)
-                .map_err(RestoreError::from)?;
-        }
-    }
-    Ok(())
 }

@@ -8,20 +8,23 @@
 use crate::config::Config;
 use crate::data::{DataDirectory, Owner};
 use crate::error::Error;
+use crate::forward::Forward;
 use crate::founding::{Found, find};
 use crate::intake::{self, Topic};
 use crate::machine::{Input, Settings};
 use crate::open::{Opened, Place, open};
+use crate::peers::Peers;
 use crate::report::Report;
 use crate::turn::{Parts, Turn};
 use crate::{applier, writer};
 use async_nats::Message;
-use catena_link::Clock;
+use catena_link::{Clock, wall_us};
 use catena_link::{Intake, Link};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::store::Cluster;
+use catena_protocol::placement::Member;
 use catena_protocol::subject::Role;
-use catena_protocol::{codec, limit};
+use catena_protocol::{DiskId, codec, limit};
 use catena_service::{Discovery, Facts, Identity, Shutdown};
 use serde_json::json;
 use std::thread::JoinHandle;
@@ -76,7 +79,13 @@ impl Service {
         cluster: Cluster,
     ) -> Result<Self, Error> {
         let clock = Clock::start();
+        let me = Member { node: identity.id.clone(), disk: DiskId(owner.ids.disk) };
+        let boot = wall_us();
         let settings = Settings {
+            founders: vec![me.clone()],
+            me: me.clone(),
+            boot,
+            seed: rand::random(),
             partitions: owner.partitions,
             retention_ms: config.retention_ms,
             ..Settings::default()
@@ -88,7 +97,7 @@ impl Service {
             begun: owner.begun,
         };
         let Opened { node, state, log } =
-            tokio::task::spawn_blocking(move || open(place, settings, clock.now()))
+            tokio::task::spawn_blocking(move || open(place, settings))
                 .await
                 .map_err(|_| Error::Thread("opening"))??;
         if !owner.begun {
@@ -99,10 +108,12 @@ impl Service {
             |source| Error::Data { doing: "start threads for", path: config.data.clone(), source };
         let (to_log, writer) = writer::start(log, sender.clone()).map_err(thread)?;
         let (to_state, applier) =
-            applier::start(state.clone(), to_log.clone(), sender).map_err(thread)?;
+            applier::start(state.clone(), to_log.clone(), sender.clone()).map_err(thread)?;
 
         let (endpoints, counted) = intake::endpoints(&link, &identity.id);
-        let intake = intake::subscribe(&link, &identity.id).await?;
+        let intake = intake::subscribe(&link, &identity.id, &node).await?;
+        let forward = Forward::start(&link, sender).await?;
+        let peers = Peers::new(&link, me, boot, node.sets());
         let facts = Facts::default();
         let description = "keeps records and the outcomes of jobs";
         let discovery =
@@ -110,7 +121,18 @@ impl Service {
                 .await
                 .map_err(Error::closed)?;
         let mut turn =
-            Turn::new(Parts { link, clock, node, state, to_log, to_state, cluster, counted });
+            Turn::new(Parts {
+                link,
+                clock,
+                node,
+                state,
+                to_log,
+                to_state,
+                cluster,
+                counted,
+                forward,
+                peers,
+            });
         turn.begin()?;
         info!(id = %identity.id, partitions = owner.partitions, "storage node serves");
         Ok(Self {
@@ -143,6 +165,11 @@ impl Service {
                 () = shutdown.requested() => break Ok(()),
             };
             if let Err(error) = flushed {
+                break Err(error);
+            }
+            if !self.turn.moved.is_empty()
+                && let Err(error) = self.announce().await
+            {
                 break Err(error);
             }
         };
@@ -186,10 +213,23 @@ impl Service {
         Ok(true)
     }
 
+    /// Hears requests to the partitions that it leads, and tells everybody which these are.
+    async fn announce(&mut self) -> Result<(), Error> {
+        for (partition, leads) in std::mem::take(&mut self.turn.moved) {
+            intake::set_primary(&mut self.intake, &self.turn.link, partition, leads).await?;
+        }
+        self.beat(false).await;
+        Ok(())
+    }
+
     fn report(&mut self, report: Report) -> Result<(), Error> {
         match report {
             Report::Synced { frame } => self.turn.input(Input::Synced { frame }),
             Report::Applied { batch } => self.turn.input(Input::Applied { batch }),
+            Report::Told { number, tell } => {
+                self.turn.told(number, tell);
+                Ok(())
+            }
             Report::Failed(error) => Err(error),
         }
     }
@@ -241,6 +281,8 @@ impl Service {
     }
 
     async fn drain(&mut self) -> Result<(), Error> {
+        self.turn.retire()?;
+        self.turn.flush().await?;
         self.beat(true).await;
         self.intake.drain().await;
         let mut messages = Vec::new();

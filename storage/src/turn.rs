@@ -3,17 +3,21 @@
 use crate::applier::ToState;
 use crate::edge::{Answer, Edge};
 use crate::error::Error;
+use crate::forward::Forward;
 use crate::intake::{Counted, Topic};
-use crate::machine::{Effect, Input, Node};
+use crate::machine::{Effect, Event, Input, Node};
 use crate::metrics;
+use crate::peers::Peers;
 use crate::state::FjallState;
 use crate::writer::ToLog;
 use async_nats::{Message, Subject};
 use catena_link::Clock;
 use catena_link::{Link, Outbox, reply_text};
-use catena_protocol::codec::decode_batch;
-use catena_protocol::message::store::{Cluster, Request, Response, Tell};
+use catena_protocol::codec::{decode, decode_batch};
+use catena_protocol::message::store::{Cluster, Request, Tell};
 use catena_protocol::{Fault, edge};
+use minicbor::Decode;
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -27,8 +31,8 @@ pub(crate) enum Caller {
         /// When it asked.
         since: Instant,
     },
-    /// A person, by the number of the request.
-    Edge(u64),
+    /// A person, by the number of the request and the partition that is asked.
+    Edge(u64, u16),
 }
 
 /// Everything that a turn works on.
@@ -41,7 +45,12 @@ pub(crate) struct Turn {
     pub(crate) to_state: Sender<ToState>,
     pub(crate) cluster: Cluster,
     pub(crate) counted: Counted,
+    /// Partitions that this node has begun (or ceased) to lead since this was last emptied.
+    pub(crate) moved: Vec<(u16, bool)>,
+    leads: BTreeSet<u16>,
     edge: Edge,
+    forward: Forward,
+    peers: Peers,
     outbox: Outbox,
     effects: Vec<Effect<Caller>>,
     texts: Vec<(Subject, Answer)>,
@@ -58,11 +67,14 @@ pub(crate) struct Parts {
     pub(crate) to_state: Sender<ToState>,
     pub(crate) cluster: Cluster,
     pub(crate) counted: Counted,
+    pub(crate) forward: Forward,
+    pub(crate) peers: Peers,
 }
 
 impl Turn {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { link, clock, node, state, to_log, to_state, cluster, counted } = parts;
+        let Parts { link, clock, node, state, to_log, to_state, cluster, counted, forward, peers } =
+            parts;
         let outbox = Outbox::new(link.message_limit());
         Self {
             link,
@@ -73,7 +85,11 @@ impl Turn {
             to_state,
             cluster,
             counted,
+            moved: Vec::new(),
+            leads: BTreeSet::new(),
             edge: Edge::default(),
+            forward,
+            peers,
             outbox,
             effects: Vec::new(),
             texts: Vec::new(),
@@ -81,7 +97,7 @@ impl Turn {
         }
     }
 
-    /// A new epoch begins in all partitions.
+    /// The node takes part.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
         self.node.begin(self.clock.now(), &mut self.effects)?;
         self.carry_out()
@@ -91,9 +107,20 @@ impl Turn {
     pub(crate) fn take(&mut self, messages: &mut Vec<(Topic, Message)>) -> Result<(), Error> {
         let since = Instant::now();
         let mut requests = Vec::with_capacity(messages.len());
+        // Records before what tells where they end: else some would be asked for that are here.
+        messages.sort_by_key(|(topic, _)| match topic {
+            Topic::Push => 0,
+            Topic::Digest => 1,
+            _ => 2,
+        });
         for (topic, message) in messages.drain(..) {
             match topic {
-                Topic::Node | Topic::Primary => self.batch(message, since, &mut requests),
+                Topic::Node | Topic::Primary(_) | Topic::Replica => {
+                    self.batch(message, since, &mut requests);
+                }
+                Topic::Push => self.peer(&message, Input::Push)?,
+                Topic::Digest => self.peer(&message, Input::Digest)?,
+                Topic::Letter => self.peer(&message, Input::Letter)?,
                 Topic::Edge => self.text(&message, since, &mut requests),
                 Topic::Cluster => self.which_cluster(message),
             }
@@ -104,6 +131,21 @@ impl Turn {
         self.input(Input::Requests(requests))
     }
 
+    fn peer<T: for<'b> Decode<'b, ()>>(
+        &mut self,
+        message: &Message,
+        input: impl FnOnce(T) -> Input<Caller>,
+    ) -> Result<(), Error> {
+        match decode(&message.payload) {
+            Ok(told) => self.input(input(told)),
+            Err(error) => {
+                metrics::malformed();
+                tracing::warn!(%error, subject = %message.subject, "a storage node's message cannot be read");
+                Ok(())
+            }
+        }
+    }
+
     /// Gives the machine one input and does what it says.
     pub(crate) fn input(&mut self, input: Input<Caller>) -> Result<(), Error> {
         self.node.handle(self.clock.now(), input, &self.state, &mut self.effects)?;
@@ -112,6 +154,8 @@ impl Turn {
 
     /// Sends what has gathered. Waits while the connection is behind.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        // First what others wait for to become durable.
+        self.peers.flush(&self.link).await;
         self.answers.publish();
         for (reply, answer) in self.texts.drain(..) {
             reply_text(&self.link.client, reply, &answer.headers, answer.body).await;
@@ -147,7 +191,15 @@ impl Turn {
         let partitions = self.cluster.partitions;
         let subjects = &self.link.subjects;
         let taken = self.edge.take(subjects, partitions, message, reply.clone(), since, &mut asked);
-        requests.extend(asked.into_iter().map(|(number, ask)| (Caller::Edge(number), ask)));
+        for (number, request) in asked {
+            let partition = request.partition;
+            if self.leads.contains(&partition) {
+                self.forward.keep(number, &request);
+                requests.push((Caller::Edge(number, partition), request));
+            } else {
+                self.forward.send(number, partition, request.ask);
+            }
+        }
         if let Err(fault) = taken {
             self.say(reply, since, Answer::bad(fault));
         }
@@ -169,18 +221,56 @@ impl Turn {
         self.texts.push((reply, answer));
     }
 
+    /// An answer to what a person asked.
+    pub(crate) fn told(&mut self, number: u64, tell: Tell) {
+        if let Some(ready) = self.edge.told(number, tell) {
+            self.say(ready.reply, ready.since, ready.answer);
+        }
+    }
+
+    /// Hands over what this node leads, because it ends.
+    pub(crate) fn retire(&mut self) -> Result<(), Error> {
+        self.node.retire(self.clock.now(), &mut self.effects);
+        self.carry_out()
+    }
+
+    fn event(&mut self, event: Event) {
+        metrics::event(&event);
+        match event {
+            Event::Leads { partition, epoch } => {
+                tracing::info!(partition, epoch, "leads");
+                self.leads.insert(partition);
+                self.moved.push((partition, true));
+            }
+            Event::Follows { partition } => {
+                tracing::info!(partition, "does not lead any more");
+                self.leads.remove(&partition);
+                self.moved.push((partition, false));
+            }
+            Event::Campaigns { partition, epoch } => {
+                tracing::info!(partition, epoch, "asks for votes");
+            }
+            Event::Copies { partition } => {
+                tracing::warn!(partition, "missed more than the log has: takes a copy of the state");
+            }
+            Event::Halts { partition, why } => {
+                tracing::error!(partition, why, "this replica differs from its primary and stops");
+            }
+        }
+    }
+
     fn carry_out(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         let (mut answered, mut took) = (0, Duration::ZERO);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Append { frame, records } => {
-                    let sent = self.to_log.send(ToLog::Append { frame, records });
+                Effect::Append { frame, entries } => {
+                    let sent = self.to_log.send(ToLog::Append { frame, entries });
                     sent.map_err(|_| Error::Thread("log"))?;
                 }
-                Effect::Apply { batch, frame, changes } => {
-                    let sent = self.to_state.send(ToState { batch, frame, changes });
+                Effect::Apply { batch, changes, durable } => {
+                    let sent = self.to_state.send(ToState { batch, changes, durable });
                     sent.map_err(|_| Error::Thread("state"))?;
                 }
                 Effect::Reply { to: Caller::Batch { reply, since }, response } => {
@@ -192,13 +282,16 @@ impl Turn {
                     }
                     self.outbox.push(&reply, None, &response);
                 }
-                Effect::Reply { to: Caller::Edge(number), response } => {
+                Effect::Reply { to: Caller::Edge(number, partition), response } => {
                     self.answers.count(&response.tell);
-                    let Response { tell, .. } = response;
-                    if let Some(ready) = self.edge.told(number, tell) {
-                        self.say(ready.reply, ready.since, ready.answer);
+                    if let Some(tell) = self.forward.told(number, partition, response.tell) {
+                        self.told(number, tell);
                     }
                 }
+                Effect::Gossip(digest) => self.peers.gossip(&digest),
+                Effect::Push { set, push } => self.peers.push(set, &push),
+                Effect::Send { to, line } => self.peers.send(&self.link, to, line),
+                Effect::Event(event) => self.event(event),
             }
         }
         self.effects = effects;

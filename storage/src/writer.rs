@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::log::{Log, LogError};
 use crate::metrics;
 use crate::report::Report;
-use catena_protocol::message::replicate::LogRecord;
+use crate::machine::Entry;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -21,9 +22,9 @@ const RECORDS: usize = crate::log::BATCH_RECORDS / 2;
 #[derive(Debug)]
 pub(crate) enum ToLog {
     /// Append a frame.
-    Append { frame: u64, records: Vec<LogRecord> },
-    /// Everything up to this frame is durable in the state.
-    Release { frame: u64 },
+    Append { frame: u64, entries: Vec<Entry> },
+    /// Of each partition everything up to this index is durable in the state.
+    Release { applied: BTreeMap<u16, u64> },
 }
 
 /// Starts the thread. It ends when all senders are gone and everything is written.
@@ -49,7 +50,7 @@ fn write_all<D: Disk>(
     receiver: &Receiver<ToLog>,
     reports: &UnboundedSender<Report>,
 ) -> Result<(), LogError> {
-    let mut frames: Vec<Vec<LogRecord>> = Vec::new();
+    let mut frames: Vec<Vec<Entry>> = Vec::new();
     while let Ok(first) = receiver.recv() {
         let mut next = Some(first);
         let mut last = None;
@@ -57,12 +58,12 @@ fn write_all<D: Disk>(
         let mut records = 0;
         while let Some(message) = next.take() {
             match message {
-                ToLog::Append { frame, records: more } => {
+                ToLog::Append { frame, entries: more } => {
                     last = Some(frame);
                     records += more.len();
                     frames.push(more);
                 }
-                ToLog::Release { frame } => release = Some(frame),
+                ToLog::Release { applied } => release = Some(applied),
             }
             if records < RECORDS && frames.len() < MOST_FRAMES {
                 next = receiver.try_recv().ok();
@@ -70,13 +71,13 @@ fn write_all<D: Disk>(
         }
         if let Some(frame) = last {
             let started = Instant::now();
-            log.append(frames.iter().flatten(), frame)?;
+            log.append(frames.iter().flatten())?;
             metrics::synced(started.elapsed(), frames.len(), records);
             frames.clear();
             let _ = reports.send(Report::Synced { frame });
         }
-        if let Some(frame) = release {
-            log.release(frame)?;
+        if let Some(applied) = release {
+            log.release(&applied)?;
         }
     }
     Ok(())
@@ -91,12 +92,14 @@ mod tests {
     use crate::disk::MemoryDisk;
     use crate::log::{Identity, SEGMENT_BYTES};
     use catena_protocol::Timestamp;
-    use catena_protocol::message::replicate::Decision;
+    use catena_protocol::codec::{Raw, encode};
+    use catena_protocol::message::replicate::{Decision, LogRecord};
     use tokio::sync::mpsc::unbounded_channel;
 
-    fn record(index: u64) -> LogRecord {
+    fn record(index: u64) -> Entry {
         let (version, decision) = (Timestamp(index), Decision::Epoch);
-        LogRecord { partition: 0, epoch: 1, index, version, decision }
+        let record = LogRecord { partition: 0, epoch: 1, index, version, decision };
+        Entry::Record { partition: 0, index, bytes: Raw(encode(&record).into()) }
     }
 
     fn log(disk: &MemoryDisk) -> Log<MemoryDisk> {
@@ -112,7 +115,7 @@ mod tests {
         let (reports, mut reported) = unbounded_channel();
         let (sender, receiver) = channel();
         for frame in 1..=70 {
-            sender.send(ToLog::Append { frame, records: vec![record(frame)] }).unwrap();
+            sender.send(ToLog::Append { frame, entries: vec![record(frame)] }).unwrap();
         }
         drop(sender);
         write_all(log, &receiver, &reports).unwrap();
@@ -132,11 +135,11 @@ mod tests {
         let (sender, thread) = start(log(&disk), reports).unwrap();
         disk.fail_syncs(true);
         let before = disk.syncs();
-        sender.send(ToLog::Append { frame: 1, records: vec![record(1)] }).unwrap();
+        sender.send(ToLog::Append { frame: 1, entries: vec![record(1)] }).unwrap();
         thread.join().unwrap();
         assert!(matches!(reported.blocking_recv(), Some(Report::Failed(Error::Log(_)))));
         assert!(reported.blocking_recv().is_none(), "nothing is said to be durable");
         assert_eq!(disk.syncs(), before + 1);
-        assert!(sender.send(ToLog::Release { frame: 1 }).is_err());
+        assert!(sender.send(ToLog::Release { applied: BTreeMap::new() }).is_err());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The knowledge comes from heartbeats (the highest epoch wins) and from nodes that say that
 //! they do not lead. It may be wrong at any time; then the asked node says so and the request
-//! goes on. Reads that a replica may answer get their own targets here when there are replicas.
+//! goes on. A read at a snapshot may also go to
+//! a replica.
 
 use catena_protocol::NodeId;
 use catena_protocol::message::heartbeat::Led;
@@ -14,6 +15,8 @@ pub enum Target {
     Node(NodeId),
     /// Whoever leads this partition.
     Primary(u16),
+    /// Any replica of this partition.
+    Replica(u16),
 }
 
 /// The leaders of all partitions.

@@ -9,7 +9,8 @@ use catena_protocol::NodeId;
 pub(super) const CLUSTER: &str = "cluster";
 
 /// Where answers come from, by the subject of the inbox at which they arrive:
-/// `<inbox>.cluster`, `<inbox>.<turn>.node.<id>` or `<inbox>.<turn>.primary.<partition>`.
+/// `<inbox>.cluster`, `<inbox>.<turn>.node.<id>`, `<inbox>.<turn>.primary.<partition>` or
+/// `<inbox>.<turn>.replica.<partition>`.
 pub(super) enum Place {
     Cluster,
     Target(Target, u8),
@@ -52,6 +53,7 @@ impl Places {
         let subject = match to {
             Target::Node(node) => link.subjects.node(node),
             Target::Primary(partition) => link.subjects.primary(*partition),
+            Target::Replica(partition) => link.subjects.replica(*partition),
         };
         let reply = reply(&self.inbox, to, TURNS);
         self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: TURNS, reply });
@@ -67,6 +69,7 @@ impl Places {
         let to = match rest.split_once('.')? {
             ("node", id) => Target::Node(NodeId::new(id).ok()?),
             ("primary", partition) => Target::Primary(partition.parse().ok()?),
+            ("replica", partition) => Target::Replica(partition.parse().ok()?),
             _ => return None,
         };
         Some(Place::Target(to, turn.parse().ok()?))
@@ -77,6 +80,7 @@ fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
     match to {
         Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
         Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),
+        Target::Replica(partition) => format!("{inbox}.{turn}.replica.{partition}"),
     }
     .into()
 }
@@ -88,7 +92,7 @@ mod tests {
     #[test]
     fn an_answer_tells_where_it_comes_from() {
         let places = Places { inbox: "_INBOX.abc".into(), known: Vec::new() };
-        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7)] {
+        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7), Target::Replica(9)] {
             let subject = reply(&places.inbox, &to, 5);
             assert!(matches!(places.place(&subject), Some(Place::Target(at, 5)) if at == to));
         }

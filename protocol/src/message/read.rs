@@ -15,6 +15,9 @@ pub enum At {
     /// Exactly what was committed up to and including this time.
     #[n(1)]
     Snapshot(#[n(0)] Timestamp),
+    /// Like `Latest`, without relying on clocks that run at the same rate: a majority is asked.
+    #[n(2)]
+    Strict,
 }
 
 /// The record of one key.

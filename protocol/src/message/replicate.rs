@@ -7,6 +7,7 @@ use super::commit::Outcome;
 use super::write::{Mutation, Written};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
+use crate::placement::Member;
 use minicbor::{Decode, Encode};
 
 /// One record of one partition's log.
@@ -68,4 +69,44 @@ pub enum Decision {
     /// No commit timestamp above this is given out before a higher ceiling is in the log.
     #[n(4)]
     Ceiling(#[n(0)] Timestamp),
+    /// From this record on (whether it is committed or not) these decide about the partition.
+    #[n(5)]
+    Voters(#[n(0)] Vec<Member>),
+}
+
+/// A place in one partition's log. A larger one is more up to date; equal ones in two logs mean
+/// equal records there and before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Position {
+    /// Epoch of the record.
+    #[n(0)]
+    pub epoch: u64,
+    /// Its index; 0: before the first.
+    #[n(1)]
+    pub index: u64,
+}
+
+/// What a node keeps in its log file.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum LogEntry {
+    /// A record. With an index that the log already has, that record and all behind it are gone.
+    #[n(0)]
+    Record(#[n(0)] LogRecord),
+    /// This node gave its vote of an epoch away.
+    #[n(1)]
+    Vote(#[n(0)] Vote),
+}
+
+/// The one vote that a node has in an epoch of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Vote {
+    /// Whose primary is elected.
+    #[n(0)]
+    pub partition: u16,
+    /// For which epoch.
+    #[n(1)]
+    pub epoch: u64,
+    /// Who got it.
+    #[n(2)]
+    pub candidate: Member,
 }

@@ -103,6 +103,24 @@ pub enum Tell {
         #[n(0)]
         horizon: Timestamp,
     },
+    /// This node led the partition when it was asked and does not any more: what was asked may
+    /// still take effect. The same request to the new primary tells.
+    #[n(8)]
+    Deposed {
+        /// Who leads now, as far as it knows.
+        #[n(0)]
+        primary: Option<NodeId>,
+    },
+    /// This replica has not got as far as the snapshot; nothing was done. Its primary has.
+    #[n(9)]
+    Behind {
+        /// Who leads, as far as it knows.
+        #[n(0)]
+        primary: Option<NodeId>,
+        /// How far it has got.
+        #[n(1)]
+        closed: Timestamp,
+    },
 }
 
 /// What a storage node tells everybody who asks on `catena.cluster` (as JSON).

@@ -72,7 +72,7 @@ pub(super) fn refused(tell: Tell) -> Fault {
         Tell::SnapshotTooOld { horizon } => Fault::bad_request(format_args!(
             "this version is older than what is kept; the oldest is {horizon}"
         )),
-        Tell::NotPrimary { .. } => Fault::new(
+        Tell::NotPrimary { .. } | Tell::Behind { .. } => Fault::new(
             Code::Unavailable,
             "this node does not lead the partition of the key; nothing was done; try again",
         ),

@@ -6,7 +6,8 @@
 //! sync. The bytes are described in `storage/FORMAT.md`.
 //!
 //! It deliberately does not know what the records decide, nor when they are no longer needed:
-//! the caller says so with [`Log::release`].
+//! the caller says so with [`Log::release`]. Votes are needed for ever: each new file begins with
+//! the last one of each partition.
 
 mod frame;
 mod recover;
@@ -15,8 +16,9 @@ mod segment;
 pub use segment::Identity;
 
 use crate::disk::{Disk, DiskFile};
-use catena_protocol::message::replicate::LogRecord;
-use std::collections::VecDeque;
+use crate::machine::Entry;
+use catena_protocol::message::replicate::{LogEntry, Vote};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 /// Bytes after which a new file is begun.
@@ -80,6 +82,8 @@ pub struct Log<D: Disk> {
     segment_bytes: u64,
     active: Active<D::File>,
     sealed: VecDeque<Sealed>,
+    /// The last vote in each partition.
+    votes: BTreeMap<u16, Vote>,
     buffer: Vec<u8>,
 }
 
@@ -88,14 +92,49 @@ struct Active<F> {
     file: F,
     number: u64,
     bytes: u64,
-    mark: u64,
+    reach: Reach,
 }
 
-/// A full file, and the mark of its last batch.
+/// A full file.
 #[derive(Debug)]
 struct Sealed {
     number: u64,
-    mark: u64,
+    reach: Reach,
+}
+
+/// The last record of each partition in a file, and the votes.
+#[derive(Clone, Debug, Default)]
+struct Reach {
+    last: BTreeMap<u16, u64>,
+    votes: BTreeMap<u16, Vote>,
+}
+
+impl Reach {
+    fn take(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Record { partition, index, .. } => self.take_record(*partition, *index),
+            Entry::Vote(vote) => drop(self.votes.insert(vote.partition, vote.clone())),
+        }
+    }
+
+    fn take_logged(&mut self, entry: &LogEntry) {
+        match entry {
+            LogEntry::Record(record) => self.take_record(record.partition, record.index),
+            LogEntry::Vote(vote) => drop(self.votes.insert(vote.partition, vote.clone())),
+        }
+    }
+
+    /// What was cut off later counts too: it costs a little room for a while.
+    fn take_record(&mut self, partition: u16, index: u64) {
+        let last = self.last.entry(partition).or_default();
+        *last = index.max(*last);
+    }
+
+    fn is_covered(&self, applied: &BTreeMap<u16, u64>) -> bool {
+        self.last.iter().all(|(partition, last)| {
+            applied.get(partition).is_some_and(|applied| applied >= last)
+        })
+    }
 }
 
 impl<D: Disk> Log<D> {
@@ -108,53 +147,78 @@ impl<D: Disk> Log<D> {
         disk: D,
         identity: Identity,
         segment_bytes: u64,
-        replay: impl FnMut(Vec<LogRecord>) -> Result<(), String>,
+        replay: impl FnMut(Vec<LogEntry>) -> Result<(), String>,
     ) -> Result<Self, LogError> {
         let found = recover::read_all(&disk, identity, replay)?;
-        let (active, sealed) = match found.last {
-            Some((file, number, bytes)) => (Active { file, number, bytes, mark: 0 }, found.sealed),
-            None => (begin(&disk, identity, found.next)?, found.sealed),
+        let sealed: VecDeque<Sealed> = found
+            .sealed
+            .into_iter()
+            .map(|(number, reach)| Sealed { number, reach })
+            .collect();
+        let active = match found.last {
+            Some(last) => Active {
+                file: last.file,
+                number: last.number,
+                bytes: last.bytes,
+                reach: last.reach,
+            },
+            None => begin(&disk, identity, found.next)?,
         };
-        let sealed = sealed.into_iter().map(|number| Sealed { number, mark: 0 }).collect();
-        Ok(Self { disk, identity, segment_bytes, active, sealed, buffer: Vec::new() })
+        let mut votes = BTreeMap::new();
+        for reach in sealed.iter().map(|sealed| &sealed.reach).chain([&active.reach]) {
+            votes.extend(reach.votes.clone());
+        }
+        Ok(Self { disk, identity, segment_bytes, active, sealed, votes, buffer: Vec::new() })
     }
 
-    /// Writes the records as one batch and syncs. `mark` is what [`Log::release`] refers to; it
-    /// must not fall from one batch to the next.
+    /// Writes the entries as one batch and syncs.
     ///
     /// # Errors
     /// [`LogError`]. Except for [`LogError::TooLarge`] (nothing was written) the log must not be
     /// used any more.
     pub fn append<'a>(
         &mut self,
-        records: impl IntoIterator<Item = &'a LogRecord>,
-        mark: u64,
+        entries: impl IntoIterator<Item = &'a Entry> + Clone,
     ) -> Result<(), LogError> {
         self.buffer.clear();
-        let count = frame::write(records, &mut self.buffer);
+        let count = frame::write(entries.clone(), &mut self.buffer);
         if count > BATCH_RECORDS || self.buffer.len() > BATCH_BYTES {
             return Err(LogError::TooLarge { bytes: self.buffer.len(), records: count });
         }
         if self.active.bytes >= self.segment_bytes {
+            let batch = std::mem::take(&mut self.buffer);
             self.rotate()?;
+            self.buffer = batch;
         }
+        self.write_buffer()?;
+        for entry in entries {
+            self.active.reach.take(entry);
+            if let Entry::Vote(vote) = entry {
+                self.votes.insert(vote.partition, vote.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> Result<(), LogError> {
         let name = segment::name(self.active.number);
         let failed = |doing| move |source| LogError::Disk { doing, file: name, source };
         self.active.file.append(&self.buffer).map_err(failed.clone()("write to"))?;
         self.active.file.sync().map_err(failed("sync"))?;
         self.active.bytes += self.buffer.len() as u64;
-        self.active.mark = mark;
         Ok(())
     }
 
-    /// Everything up to `mark` is durable elsewhere: full files that hold nothing later are
-    /// removed. Returns how many.
+    /// Of each partition, everything up to the given index is durable elsewhere: full files that
+    /// hold nothing later are removed, oldest first. Returns how many.
     ///
     /// # Errors
     /// [`LogError::Disk`].
-    pub fn release(&mut self, mark: u64) -> Result<usize, LogError> {
+    pub fn release(&mut self, applied: &BTreeMap<u16, u64>) -> Result<usize, LogError> {
         let mut removed = 0;
-        while self.sealed.front().is_some_and(|sealed| sealed.mark <= mark) {
+        while self.sealed.front().is_some_and(|sealed| sealed.reach.is_covered(applied))
+            && self.votes_stand_later()
+        {
             let Some(sealed) = self.sealed.pop_front() else { break };
             let file = segment::name(sealed.number);
             self.disk.remove(&file).map_err(|source| LogError::Disk {
@@ -172,11 +236,29 @@ impl<D: Disk> Log<D> {
         self.active.bytes
     }
 
+    /// Whether the votes in the oldest file stand in a later one too. A crash may have come before
+    /// they were written there; then the next file has them.
+    fn votes_stand_later(&self) -> bool {
+        let Some(oldest) = self.sealed.front() else { return true };
+        let later = |partition: &u16| {
+            let sealed = self.sealed.iter().skip(1).map(|sealed| &sealed.reach);
+            sealed.chain([&self.active.reach]).any(|reach| reach.votes.contains_key(partition))
+        };
+        oldest.reach.votes.keys().all(later)
+    }
+
     fn rotate(&mut self) -> Result<(), LogError> {
         let next = begin(&self.disk, self.identity, self.active.number + 1)?;
         let full = std::mem::replace(&mut self.active, next);
-        self.active.mark = full.mark;
-        self.sealed.push_back(Sealed { number: full.number, mark: full.mark });
+        self.sealed.push_back(Sealed { number: full.number, reach: full.reach });
+        if self.votes.is_empty() {
+            return Ok(());
+        }
+        let votes: Vec<Entry> = self.votes.values().cloned().map(Entry::Vote).collect();
+        frame::write(&votes, &mut self.buffer);
+        self.write_buffer()?;
+        votes.iter().for_each(|vote| self.active.reach.take(vote));
+        self.buffer.clear();
         Ok(())
     }
 }
@@ -192,5 +274,5 @@ fn begin<D: Disk>(disk: &D, identity: Identity, number: u64) -> Result<Active<D:
     file.append(&header).map_err(failed("write to"))?;
     file.sync().map_err(failed("sync"))?;
     disk.sync_names().map_err(failed("sync the folder of"))?;
-    Ok(Active { file, number, bytes: header.len() as u64, mark: 0 })
+    Ok(Active { file, number, bytes: header.len() as u64, reach: Reach::default() })
 }

@@ -1,25 +1,33 @@
 //! Reads the whole log at start, and decides what a bad end means.
 
 use super::segment::{self, BadHeader};
-use super::{Identity, LogError, frame};
+use super::{Identity, LogError, Reach, frame};
 use crate::disk::{Disk, DiskFile};
-use catena_protocol::message::replicate::LogRecord;
+use catena_protocol::message::replicate::LogEntry;
 
 /// What was found.
 pub(super) struct Recovered<F> {
-    /// Numbers of all full files, in order.
-    pub(super) sealed: Vec<u64>,
-    /// The file to go on with, its number and length.
-    pub(super) last: Option<(F, u64, u64)>,
+    /// All full files, in order, and how far they reach.
+    pub(super) sealed: Vec<(u64, Reach)>,
+    /// The file to go on with.
+    pub(super) last: Option<Last<F>>,
     /// Number for a new file, if there is none to go on with.
     pub(super) next: u64,
+}
+
+/// The file to go on with.
+pub(super) struct Last<F> {
+    pub(super) file: F,
+    pub(super) number: u64,
+    pub(super) bytes: u64,
+    pub(super) reach: Reach,
 }
 
 /// Gives every batch of every file to `replay`, in order.
 pub(super) fn read_all<D: Disk>(
     disk: &D,
     identity: Identity,
-    mut replay: impl FnMut(Vec<LogRecord>) -> Result<(), String>,
+    mut replay: impl FnMut(Vec<LogEntry>) -> Result<(), String>,
 ) -> Result<Recovered<D::File>, LogError> {
     let numbers = numbers(disk)?;
     let mut found =
@@ -28,7 +36,7 @@ pub(super) fn read_all<D: Disk>(
         let is_last = position + 1 == numbers.len();
         match read_one(disk, identity, number, is_last, &mut replay)? {
             Some(file) if is_last => found.last = Some(file),
-            Some(_) => found.sealed.push(number),
+            Some(file) => found.sealed.push((number, file.reach)),
             None => found.next = number,
         }
     }
@@ -55,8 +63,8 @@ fn read_one<D: Disk>(
     identity: Identity,
     number: u64,
     is_last: bool,
-    replay: &mut impl FnMut(Vec<LogRecord>) -> Result<(), String>,
-) -> Result<Option<(D::File, u64, u64)>, LogError> {
+    replay: &mut impl FnMut(Vec<LogEntry>) -> Result<(), String>,
+) -> Result<Option<Last<D::File>>, LogError> {
     let name = segment::name(number);
     let mut file = disk.open(&name).map_err(failed("open", &name))?;
     let bytes = file.read().map_err(failed("read", &name))?;
@@ -75,11 +83,13 @@ fn read_one<D: Disk>(
     }
 
     let mut at = segment::HEADER;
+    let mut reach = Reach::default();
     loop {
         match frame::read(&bytes, at) {
             frame::Found::End => break,
-            frame::Found::Batch { records, end } => {
-                replay(records).map_err(LogError::Refused)?;
+            frame::Found::Batch { entries, end } => {
+                entries.iter().for_each(|entry| reach.take_logged(entry));
+                replay(entries).map_err(LogError::Refused)?;
                 at = end;
             }
             frame::Found::Bad(why) if !is_last => return Err(damaged(at, why)),
@@ -93,7 +103,7 @@ fn read_one<D: Disk>(
             }
         }
     }
-    Ok(Some((file, number, at as u64)))
+    Ok(Some(Last { file, number, bytes: at as u64, reach }))
 }
 
 fn failed(doing: &'static str, file: &str) -> impl FnOnce(std::io::Error) -> LogError {

@@ -12,7 +12,7 @@ pub struct Identity {
 /// Length of the header in bytes.
 pub(super) const HEADER: usize = 64;
 const MAGIC: &[u8; 8] = b"CATENALG";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SUFFIX: &str = ".log";
 
 /// The name of file `number`.
@@ -68,7 +68,7 @@ pub(super) fn check(bytes: &[u8], identity: Identity, number: u64) -> Result<(),
 
 fn difference(found: &[u8], expected: &[u8]) -> String {
     let fields = [
-        (8..12, "its format version is not 1, the one that this program writes"),
+        (8..12, "its format version is not 2, the one that this program writes"),
         (12..20, "it has the number of another file"),
         (20..36, "it was written by another cluster"),
         (36..52, "it was written in another data directory"),

@@ -1,14 +1,21 @@
-//! Records on their way into the log, and the answers that wait for them.
+//! Records on their way into the log.
+//!
+//! What is appended gathers in the open frame. One frame at a time is on its way to the disk; the
+//! next is closed when that one is durable, so that one sync, and one message to each replica
+//! set, carry everything that came in between, of all partitions.
 
 use super::pending::Draft;
-use super::{Effect, Node};
+use super::role::Role;
+use super::{Effect, Entry, Node};
 use crate::state::Content;
-use catena_protocol::message::replicate::{Decision, LogRecord};
-use catena_protocol::message::store::{Request, Response};
-use catena_protocol::{Key, Timestamp};
-use std::collections::VecDeque;
+use catena_protocol::clock::Now;
+use catena_protocol::codec::{Raw, encode};
+use catena_protocol::message::gossip::{Line, Push, Run};
+use catena_protocol::message::replicate::{Decision, LogRecord, Vote};
+use catena_protocol::{Key, NodeId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A frame is closed when it holds so many bytes.
+/// A frame is closed when it holds so many bytes, whatever else is on its way.
 const FRAME_BYTES: usize = 1024 * 1024;
 /// A frame is closed when it holds so many records.
 const FRAME_RECORDS: usize = 4_096;
@@ -17,58 +24,56 @@ const RECORD_BYTES: usize = 96;
 
 /// Frames that are not durable yet.
 #[derive(Debug)]
-pub(super) struct Frames<C> {
+pub(super) struct Frames {
     /// Handed out, oldest first.
-    pub(super) sent: VecDeque<Frame<C>>,
+    pub(super) sent: VecDeque<Frame>,
     /// Being filled.
-    pub(super) open: Frame<C>,
-    /// What it holds.
-    records: Vec<LogRecord>,
+    pub(super) open: Frame,
+    entries: Vec<Entry>,
     bytes: usize,
 }
 
 /// One frame.
-#[derive(Debug)]
-pub(super) struct Frame<C> {
+#[derive(Debug, Default)]
+pub(super) struct Frame {
     pub(super) number: u64,
-    /// The last index that it brings to each partition.
-    pub(super) last: Vec<(u16, u64)>,
-    /// What waits for it.
-    pub(super) waiting: Vec<Waiting<C>>,
+    /// What it brings to each partition.
+    pub(super) touched: BTreeMap<u16, Touched>,
+    /// Replicas whose primary is told when the frame is durable.
+    pub(super) acks: BTreeSet<u16>,
+    /// What is told to others when the frame is durable.
+    pub(super) lines: Vec<(NodeId, Line)>,
 }
 
-/// What waits for a frame.
-#[derive(Debug)]
-pub(super) enum Waiting<C> {
-    /// An answer; also for the wall clock to reach a version.
-    Answer(C, Response, Timestamp),
-    /// A request that is to be looked at again.
-    Request(C, Request),
+/// The records of one partition in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touched {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Epoch of the last.
+    pub(super) epoch: u64,
 }
 
-impl<C> Frame<C> {
-    const fn new(number: u64) -> Self {
-        Self { number, last: Vec::new(), waiting: Vec::new() }
+impl Frame {
+    fn new(number: u64) -> Self {
+        Self { number, ..Self::default() }
     }
 }
 
-impl<C> Frames<C> {
-    pub(super) const fn new() -> Self {
-        Self { sent: VecDeque::new(), open: Frame::new(1), records: Vec::new(), bytes: 0 }
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self { sent: VecDeque::new(), open: Frame::new(1), entries: Vec::new(), bytes: 0 }
     }
 
-    fn waiting_for(&mut self, frame: u64) -> &mut Vec<Waiting<C>> {
-        let first = self.sent.front().map_or(frame, |sent| sent.number);
-        let at = usize::try_from(frame.saturating_sub(first)).unwrap_or(usize::MAX);
-        match self.sent.get_mut(at) {
-            Some(sent) if sent.number == frame => &mut sent.waiting,
-            _ => &mut self.open.waiting,
-        }
+    fn add(&mut self, entry: Entry, bytes: usize) {
+        self.entries.push(entry);
+        self.bytes += bytes;
     }
 }
 
 impl<C> Node<C> {
-    /// Appends one record, whose `rows` are what its writes make of their keys. Returns its frame.
+    /// Appends one record as the primary, whose `rows` are what its writes make of their keys.
+    /// Returns its index.
     pub(super) fn append(
         &mut self,
         partition: u16,
@@ -76,65 +81,143 @@ impl<C> Node<C> {
         decision: Decision,
         rows: Vec<(Key, Content)>,
     ) -> u64 {
-        let frame = self.frames.open.number;
         let at = &mut self.partitions[usize::from(partition)];
-        let record =
-            LogRecord { partition, epoch: at.epoch, index: at.last + 1, version, decision };
-        let draft = draft(&record, frame, rows);
-        at.last = record.index;
+        let index = at.tail.last().index + 1;
+        let record = LogRecord { partition, epoch: at.epoch, index, version, decision };
+        let raw = Raw(encode(&record).into());
+        let draft = draft(&record, rows);
         if let Some(ceiling) = draft.ceiling {
-            at.ceiling.ask(ceiling, frame);
+            at.ceiling.ask(ceiling, index);
         }
+        self.keep(record, raw, draft);
+        index
+    }
+
+    /// Puts a record behind the last one of its partition's log.
+    pub(super) fn keep(&mut self, record: LogRecord, raw: Raw, draft: Draft) {
+        let LogRecord { partition, epoch, index, .. } = record;
+        let at = &mut self.partitions[usize::from(partition)];
         self.pending_bytes += draft.bytes;
-        self.frames.bytes += draft.bytes;
-        at.pending.push(draft);
-        self.frames.records.push(record);
-        let last = &mut self.frames.open.last;
-        match last.iter_mut().find(|(of, _)| *of == partition) {
-            Some((_, index)) => *index = at.last,
-            None => last.push((partition, at.last)),
+        if let Some(voters) = &draft.voters {
+            at.voters.change(index, voters.clone());
         }
-        frame
+        let bytes = raw.0.len();
+        at.tail.push(epoch, raw.0.clone());
+        at.pending.push(draft);
+        self.frames.add(Entry::Record { partition, index, bytes: raw }, bytes);
+        let touched = self.frames.open.touched.entry(partition);
+        let touched = touched.or_insert(Touched { first: index, last: index, epoch });
+        touched.first = touched.first.min(index);
+        touched.last = index;
+        touched.epoch = epoch;
+    }
+
+    /// Puts a vote into the log.
+    pub(super) fn log_vote(&mut self, vote: Vote) {
+        self.frames.add(Entry::Vote(vote), RECORD_BYTES);
     }
 
     /// Closes the open frame if it is full. Not to be called between records that belong together.
     pub(super) fn make_room(&mut self, out: &mut Vec<Effect<C>>) {
-        if self.frames.bytes >= FRAME_BYTES || self.frames.records.len() >= FRAME_RECORDS {
-            self.close_frame(out);
+        if self.frames.bytes >= FRAME_BYTES || self.frames.entries.len() >= FRAME_RECORDS {
+            self.close_frame(self.now, out);
+        }
+    }
+
+    /// Hands out what was appended, if nothing is on its way to the disk.
+    pub(super) fn close_frame_in_turn(&mut self, now: Now, out: &mut Vec<Effect<C>>) {
+        if self.frames.sent.is_empty() {
+            self.close_frame(now, out);
         }
     }
 
     /// Hands out what was appended.
-    pub(super) fn close_frame(&mut self, out: &mut Vec<Effect<C>>) {
-        if self.frames.records.is_empty() {
+    pub(super) fn close_frame(&mut self, now: Now, out: &mut Vec<Effect<C>>) {
+        if self.frames.entries.is_empty() {
+            // Nothing has to become durable for these.
+            let acks = std::mem::take(&mut self.frames.open.acks);
+            let lines = std::mem::take(&mut self.frames.open.lines);
+            self.tell_synced(acks, lines, out);
             return;
         }
         let number = self.frames.open.number;
-        let full = std::mem::replace(&mut self.frames.open, Frame::new(number + 1));
-        self.frames.sent.push_back(full);
+        let frame = std::mem::replace(&mut self.frames.open, Frame::new(number + 1));
         self.frames.bytes = 0;
-        let records = std::mem::take(&mut self.frames.records);
-        out.push(Effect::Append { frame: number, records });
+        let entries = std::mem::take(&mut self.frames.entries);
+        self.push_frame(now, &frame, out);
+        self.frames.sent.push_back(frame);
+        out.push(Effect::Append { frame: number, entries });
     }
 
-    /// Keeps an answer until its frame is durable and the wall clock has reached `version`.
-    pub(super) fn hold(&mut self, frame: u64, to: C, response: Response, version: Timestamp) {
-        self.held += 1;
-        self.frames.waiting_for(frame).push(Waiting::Answer(to, response, version));
+    /// Sends the new records of the partitions that this node leads to their replicas.
+    fn push_frame(&mut self, now: Now, frame: &Frame, out: &mut Vec<Effect<C>>) {
+        let mut sets: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+        for (number, touched) in &frame.touched {
+            let partition = &self.partitions[usize::from(*number)];
+            if matches!(partition.role, Role::Primary(_)) && partition.places.len() > 1 {
+                let set = partition.set;
+                sets.entry(set).or_default().extend(self.runs(now, *number, *touched));
+            }
+        }
+        for (set, runs) in sets {
+            for runs in messages(runs) {
+                let from = self.sender(now);
+                out.push(Effect::Push { set, push: Push { from, runs } });
+            }
+        }
     }
 
-    /// Keeps a request until a frame is durable.
-    pub(super) fn hold_request(&mut self, frame: u64, from: C, request: Request) {
-        self.held += 1;
-        self.frames.waiting_for(frame).push(Waiting::Request(from, request));
+    /// The records of one partition, in pieces that fit into a message.
+    fn runs(&mut self, now: Now, number: u16, touched: Touched) -> Vec<Run> {
+        let closed = self.close(now, number);
+        let partition = &self.partitions[usize::from(number)];
+        let tail = &partition.tail;
+        let commit = partition.pending.committed_index();
+        let mut runs = Vec::new();
+        let mut after = touched.first - 1;
+        while after < touched.last {
+            let records = tail.records(after, touched.last, super::gossip::MESSAGE_BYTES);
+            let Some(before) = tail.position(after) else { break };
+            let hash = tail.hash_at(after).unwrap_or_default();
+            after += records.len() as u64;
+            runs.push(Run {
+                partition: number,
+                epoch: partition.epoch,
+                before,
+                hash,
+                commit,
+                closed,
+                records,
+            });
+        }
+        runs
     }
 }
 
+/// Runs put together into messages.
+fn messages(runs: Vec<Run>) -> Vec<Vec<Run>> {
+    let mut messages: Vec<Vec<Run>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for run in runs {
+        let more: usize = run.records.iter().map(|raw| raw.0.len()).sum();
+        match messages.last_mut() {
+            Some(last) if bytes + more <= super::gossip::MESSAGE_BYTES => {
+                bytes += more;
+                last.push(run);
+            }
+            _ => {
+                bytes = more;
+                messages.push(vec![run]);
+            }
+        }
+    }
+    messages
+}
+
 /// What a record does, for the time until the state contains it.
-pub(super) fn draft(record: &LogRecord, frame: u64, rows: Vec<(Key, Content)>) -> Draft {
+pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
     let mut draft = Draft {
         index: record.index,
-        frame,
         version: record.version,
         epoch: record.epoch,
         bytes: RECORD_BYTES,
@@ -142,6 +225,7 @@ pub(super) fn draft(record: &LogRecord, frame: u64, rows: Vec<(Key, Content)>) -
         request: None,
         outcome: None,
         ceiling: None,
+        voters: None,
     };
     match &record.decision {
         Decision::Epoch => {}
@@ -158,6 +242,7 @@ pub(super) fn draft(record: &LogRecord, frame: u64, rows: Vec<(Key, Content)>) -
             draft.bytes += mutations.iter().map(|mutation| mutation.bytes() + 32).sum::<usize>();
         }
         Decision::Ceiling(ceiling) => draft.ceiling = Some(*ceiling),
+        Decision::Voters(voters) => draft.voters = Some(voters.clone()),
     }
     draft
 }

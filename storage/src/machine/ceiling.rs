@@ -19,9 +19,9 @@ const RENEW_MS: u64 = 125;
 /// The ceiling of one partition.
 #[derive(Debug)]
 pub(super) struct Ceiling {
-    /// Durable.
+    /// Committed.
     granted: Timestamp,
-    /// On their way, lowest first, with their frames.
+    /// On their way, lowest first, with their indexes.
     asked: VecDeque<(Timestamp, u64)>,
 }
 
@@ -34,16 +34,30 @@ impl Ceiling {
         self.asked.back().map_or(self.granted, |(ceiling, _)| *ceiling)
     }
 
-    /// The frame that must be durable before `at` lies under the ceiling.
+    /// The index that must be committed before `at` lies under the ceiling.
     fn wait_for(&self, at: Timestamp) -> Option<u64> {
         if at <= self.granted {
             return None;
         }
-        self.asked.iter().find(|(ceiling, _)| *ceiling >= at).map(|(_, frame)| *frame)
+        self.asked.iter().find(|(ceiling, _)| *ceiling >= at).map(|(_, index)| *index)
     }
 
-    pub(super) fn ask(&mut self, ceiling: Timestamp, frame: u64) {
-        self.asked.push_back((ceiling, frame));
+    pub(super) const fn granted(&self) -> Timestamp {
+        self.granted
+    }
+
+    pub(super) fn ask(&mut self, ceiling: Timestamp, index: u64) {
+        self.asked.push_back((ceiling, index));
+    }
+
+    /// A new primary begins: what is on its way in the log lies below what its clock has reached.
+    pub(super) fn restart(&mut self, granted: Timestamp) {
+        *self = Self::new(granted);
+    }
+
+    /// What is on its way may never get there.
+    pub(super) fn forget_asked(&mut self) {
+        self.asked.clear();
     }
 
     pub(super) fn grant(&mut self, ceiling: Timestamp) {
@@ -55,8 +69,8 @@ impl Ceiling {
 }
 
 impl<C> Node<C> {
-    /// Makes sure that a ceiling at or above `at` is in the log or about to be. Returns the frame
-    /// that must be durable first.
+    /// Makes sure that a ceiling at or above `at` is in the log or about to be. Returns the index
+    /// that must be committed first.
     pub(super) fn raise_ceiling(&mut self, now: Now, partition: u16, at: Timestamp) -> Option<u64> {
         let ceiling = &self.partitions[usize::from(partition)].ceiling;
         if at.plus_ms(RENEW_MS) > ceiling.highest() {

@@ -3,12 +3,13 @@
 //! An outcome that is known is the answer. Otherwise the attempt is checked against everything
 //! that came after its snapshot, and its outcome goes into the log of its home partition, its
 //! writes with it. Writes in other partitions are records of those, with the same version in the
-//! same frame, which is whole on disk or not there: this holds as long as one node leads them
-//! all, and becomes prepare and resolve when it does not.
+//! same frame, which is whole on disk or not there: this holds as long as one node alone decides
+//! about them all. Where it does not, such a job is refused for the time being.
 //!
 //! A job that adds to something that is not an integer has failed: that is its outcome.
 
 use super::Node;
+use super::conflict::partitions_under;
 use super::effect::Verdict;
 use super::pending::Known;
 use super::write::{not_an_integer, value_too_large};
@@ -47,7 +48,7 @@ impl<C> Node<C> {
         state: &S,
     ) -> Result<Verdict, StateError> {
         match self.known_outcome(home, &commit.job, state)? {
-            Some(Known::Soon(frame)) => return Ok(self.wait(frame, Ask::Commit(commit))),
+            Some(Known::Soon(index)) => return Ok(self.wait(index, Ask::Commit(commit))),
             Some(Known::Committed(outcome)) => {
                 let version = outcome.version;
                 let tell = Tell::Decided(Decided::Outcome(outcome));
@@ -55,7 +56,7 @@ impl<C> Node<C> {
             }
             None => {}
         }
-        if let Err(tell) = self.admit_commit(now, &commit) {
+        if let Err(tell) = self.admit_commit(now, home, &commit) {
             return Ok(Verdict::Tell(tell));
         }
         let mut shares = Shares::new();
@@ -72,8 +73,9 @@ impl<C> Node<C> {
         Ok(self.conclude(now, home, commit, shares))
     }
 
-    fn admit_commit(&mut self, now: Now, commit: &Commit) -> Result<(), Tell> {
+    fn admit_commit(&mut self, now: Now, home: u16, commit: &Commit) -> Result<(), Tell> {
         check(commit).map_err(Tell::Fault)?;
+        self.one_place(home, commit)?;
         self.admit_write(now)?;
         let keep_ms = kept_ms(commit);
         let now_ms = self.clock.read(now.wall_us).0 / 1000;
@@ -91,6 +93,42 @@ impl<C> Node<C> {
             self.open_snapshot(now, commit.snapshot)?;
         }
         Ok(())
+    }
+
+    /// Several partitions take effect together where this node alone decides about all of them:
+    /// then one frame is the whole.
+    fn one_place(&self, home: u16, commit: &Commit) -> Result<(), Tell> {
+        if !matches!(commit.end, End::Committed(_)) {
+            return Ok(());
+        }
+        let mut touched = self.touched(commit);
+        match touched.find(|number| *number != home && !self.decides_alone(*number)) {
+            None => Ok(()),
+            Some(other) => Err(Tell::Fault(Fault::new(
+                Code::Unavailable,
+                format!(
+                    "the job touches partition {other} besides its home {home}, and these are \
+                     replicated; such a job cannot commit yet: nothing was changed; keep what it \
+                     touches under one {{tag}}, with that as its routing key"
+                ),
+            ))),
+        }
+    }
+
+    fn touched<'a>(&self, commit: &'a Commit) -> impl Iterator<Item = u16> + 'a {
+        let partitions = self.settings.partitions;
+        let effects = &commit.effects;
+        let read = commit.isolation == Isolation::Serializable;
+        let reads = effects.reads.iter().filter(move |_| read);
+        let keys = effects.writes.iter().map(|write| &write.key).chain(reads);
+        let scans = effects.scans.iter().filter(move |_| read);
+        let scanned = scans.flat_map(move |prefix| partitions_under(prefix.as_str(), partitions));
+        keys.map(move |key| key.partition(partitions)).chain(scanned)
+    }
+
+    fn decides_alone(&self, number: u16) -> bool {
+        let partition = &self.partitions[usize::from(number)];
+        partition.serves() && partition.voters.now().len() == 1
     }
 
     /// The writes of a job by partition; or why one of them cannot be done.
@@ -136,13 +174,13 @@ impl<C> Node<C> {
         let own = shares.remove(&home).unwrap_or_default();
         self.raise_ceiling(now, home, version);
         let decision = Decision::Outcome { outcome: outcome.clone(), mutations: own.mutations };
-        let frame = self.append(home, version, decision, own.rows);
+        let index = self.append(home, version, decision, own.rows);
         for (partition, share) in shares {
             self.raise_ceiling(now, partition, version);
             let decision = Decision::Effects { mutations: share.mutations };
             self.append(partition, version, decision, share.rows);
         }
-        Verdict::Once { frame, version, tell: Tell::Decided(Decided::Outcome(outcome)) }
+        Verdict::Once { index, version, tell: Tell::Decided(Decided::Outcome(outcome)) }
     }
 }
 

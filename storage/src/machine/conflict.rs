@@ -14,6 +14,7 @@ use catena_protocol::key::tag;
 use catena_protocol::message::commit::Commit;
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::{Key, Timestamp};
+use std::ops::RangeInclusive;
 
 /// Most changes since the snapshot that are looked through for a scanned prefix. When a partition
 /// saw more, the job conflicts: it gets through on a newer snapshot, or when it is faster.
@@ -68,11 +69,7 @@ impl<C> Node<C> {
         state: &S,
     ) -> Result<Option<(Key, Timestamp)>, StateError> {
         let prefix = prefix.as_str();
-        // Without a whole tag the prefix does not say where its keys live: everywhere.
-        let tagged = tag(prefix).len() < prefix.len();
-        let home = catena_protocol::partition(prefix, self.settings.partitions);
-        let of = if tagged { home..=home } else { 0..=self.settings.partitions - 1 };
-        for partition in of {
+        for partition in partitions_under(prefix, self.settings.partitions) {
             let pending = &self.partitions[usize::from(partition)].pending;
             if let Some(found) = pending.changed_in(prefix, since) {
                 return Ok(Some(found));
@@ -90,4 +87,11 @@ impl<C> Node<C> {
         }
         Ok(None)
     }
+}
+
+/// Where the keys with a prefix live. Without a whole tag that is everywhere.
+pub(super) fn partitions_under(prefix: &str, partitions: u16) -> RangeInclusive<u16> {
+    let tagged = tag(prefix).len() < prefix.len();
+    let home = catena_protocol::partition(prefix, partitions);
+    if tagged { home..=home } else { 0..=partitions - 1 }
 }

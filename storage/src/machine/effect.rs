@@ -1,15 +1,23 @@
 //! What comes into the machine and what goes out, as plain data.
 
 use crate::state::Changes;
-use catena_protocol::Timestamp;
-use catena_protocol::message::replicate::LogRecord;
+use catena_protocol::codec::Raw;
+use catena_protocol::message::gossip::{Digest, Letter, Line, Push};
+use catena_protocol::message::replicate::Vote;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
+use catena_protocol::{NodeId, Timestamp};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input<C> {
     /// Requests that arrived together, with those who asked.
     Requests(Vec<(C, Request)>),
+    /// A primary tells its replica set.
+    Push(Push),
+    /// A storage node tells all others.
+    Digest(Digest),
+    /// A storage node tells this one.
+    Letter(Letter),
     /// All frames up to this one are durable.
     Synced {
         /// The last of them.
@@ -24,6 +32,22 @@ pub enum Input<C> {
     Tick,
 }
 
+/// What goes into the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A record, encoded.
+    Record {
+        /// Whose.
+        partition: u16,
+        /// Its position there.
+        index: u64,
+        /// Its bytes.
+        bytes: Raw,
+    },
+    /// A vote.
+    Vote(Vote),
+}
+
 /// Something is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect<C> {
@@ -32,16 +56,16 @@ pub enum Effect<C> {
         /// Frames are numbered from 1 since the start.
         frame: u64,
         /// What to append.
-        records: Vec<LogRecord>,
+        entries: Vec<Entry>,
     },
     /// Apply to the state, all or nothing, and say when that is done.
     Apply {
         /// Batches are numbered from 1 since the start.
         batch: u64,
-        /// The last frame that is in the state then.
-        frame: u64,
         /// What to apply.
         changes: Changes,
+        /// Whether it must also be durable before it is said to be done.
+        durable: bool,
     },
     /// Answer.
     Reply {
@@ -49,6 +73,61 @@ pub enum Effect<C> {
         to: C,
         /// The answer.
         response: Response,
+    },
+    /// Tell all storage nodes.
+    Gossip(Digest),
+    /// Tell the nodes of one replica set.
+    Push {
+        /// Which: see [`Node::sets`](super::Node::sets).
+        set: usize,
+        /// What.
+        push: Push,
+    },
+    /// Tell one storage node.
+    Send {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        line: Line,
+    },
+    /// Something for the log of the process, the figures, and those who route requests.
+    Event(Event),
+}
+
+/// Something changed that others want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// This node leads a partition from now on, and answers for it.
+    Leads {
+        /// Which.
+        partition: u16,
+        /// Since which epoch.
+        epoch: u64,
+    },
+    /// This node does not lead a partition any more.
+    Follows {
+        /// Which.
+        partition: u16,
+    },
+    /// An election was begun.
+    Campaigns {
+        /// Of which partition.
+        partition: u16,
+        /// For which epoch.
+        epoch: u64,
+    },
+    /// A copy of the state is taken over.
+    Copies {
+        /// Of which partition.
+        partition: u16,
+    },
+    /// The log of this replica differs from that of its primary where it must not. It takes no
+    /// part any more.
+    Halts {
+        /// Of which partition.
+        partition: u16,
+        /// What was found.
+        why: String,
     },
 }
 
@@ -60,8 +139,12 @@ pub(super) enum Verdict {
     /// It is answered when the wall clock has reached `version`: whoever hears of a version may
     /// take a snapshot by the clock afterwards and find it there.
     Seen { version: Timestamp, tell: Tell },
-    /// It is answered when `frame` is durable and the wall clock has reached `version`.
-    Once { frame: u64, version: Timestamp, tell: Tell },
-    /// It is looked at again when `frame` is durable.
-    Again { frame: u64, ask: Ask },
+    /// It is answered when the log is committed up to `index` and the wall clock has reached
+    /// `version`.
+    Once { index: u64, version: Timestamp, tell: Tell },
+    /// It is looked at again when the log is committed up to `index`.
+    Again { index: u64, ask: Ask },
+    /// It is looked at again when it is certain that nobody else has led since: the lease holds,
+    /// or, if `strict`, a majority has said so after the request came.
+    Confirm { strict: bool, ask: Ask },
 }

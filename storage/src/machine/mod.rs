@@ -1,9 +1,10 @@
 //! The rules of a storage node: requests in, effects out.
 //!
 //! ```text
-//!  Requests --> evaluate in log order against (state + records on their way) --> Append(frame)
-//!  Synced(frame) --> what it holds is committed --> Apply(batch), Reply(...)
-//!  Applied(batch) --> the state has it; nothing of it is kept here any more
+//!  Requests --> evaluate in log order against (state + records on their way)
+//!               --> Append(frame) to the own disk, Push to the other replicas
+//!  Synced(frame), Letter(acknowledgements) --> a majority has it --> Apply(batch), Reply(...)
+//!  Applied(batch) --> the state has it; nothing of it has to be kept here any more
 //! ```
 //!
 //! Promise: nothing is told that is not durable; what was told stays true; every request gets
@@ -11,61 +12,96 @@
 //! [`Node::handle`]: all its records are one frame (or a few), so what queued up during one sync
 //! is the next batch.
 //!
-//! This node leads all its partitions (one replica). The place of replication is between `Append`
-//! and `Synced`: a record counts as committed at a position of its partition's log, and the part
-//! of the log that is not applied yet (`pending.rs`) is kept by position, so that followers can
-//! fill it and cut it too.
+//! Each partition has a log that several nodes keep (`partition.rs`). Its primary decides
+//! (`lead.rs`); the others follow (`follow.rs`); when it is gone they elect another (`elect.rs`);
+//! whoever missed too much takes a copy of the state (`copy.rs`). A record counts once a majority
+//! has it on disk. The part of the log that the state does not contain yet is in `pending.rs`,
+//! its bytes and hashes in `tail.rs`.
 //!
 //! Deliberately unknown here: NATS, threads, disks, clocks and chance.
 
 mod admission;
 mod append;
 mod ceiling;
+mod chance;
 mod commit;
 mod conflict;
+mod copy;
 mod effect;
+mod elect;
+mod follow;
+mod gossip;
+mod lead;
 mod outcome;
 mod partition;
 mod pending;
 mod read;
 mod restore;
 mod retention;
+mod role;
 mod scan;
 mod settings;
 mod synced;
+mod tail;
+mod voters;
+mod waiting;
 mod write;
 
-pub use effect::{Effect, Input};
+pub use effect::{Effect, Entry, Event, Input};
 pub use restore::RestoreError;
-pub use settings::Settings;
+pub use settings::{BEAT_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
 
-use crate::state::{State, StateError};
+use crate::state::{Changes, Mark, State, StateError};
 use append::Frames;
 use catena_protocol::clock::{HybridClock, Now};
+use catena_protocol::message::read::{At, Read, Scan};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
-use catena_protocol::{Fault, Timestamp};
+use catena_protocol::{Fault, NodeId, Timestamp};
+use chance::Chance;
 use effect::Verdict;
+use gossip::Others;
+use lead::Beats;
 use partition::Partition;
 use retention::Retention;
-use std::collections::{BTreeMap, VecDeque};
+use role::Role;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// All partitions of one node. `C` names a caller: whoever a reply goes to.
 #[derive(Debug)]
 pub struct Node<C> {
     settings: Settings,
     clock: HybridClock,
+    /// The time of the present turn.
+    now: Now,
+    chance: Chance,
     horizon: Timestamp,
-    partitions: Vec<Partition>,
-    frames: Frames<C>,
-    /// Batches that are being applied, oldest first, and up to which index for each partition.
-    applying: VecDeque<(u64, Vec<(u16, u64)>)>,
+    partitions: Vec<Partition<C>>,
+    /// How many of them have a replica here.
+    hosted: usize,
+    /// The replica sets that this node is in.
+    sets: Vec<Vec<NodeId>>,
+    others: Others,
+    frames: Frames,
+    beats: Beats,
+    beat_us: u64,
+    /// Somebody waits for the next beat.
+    beat_soon: bool,
+    /// What commits in this turn.
+    changes: Changes,
+    committed: BTreeSet<u16>,
+    /// Batches that are being applied, oldest first, and the marks that they bring.
+    applying: VecDeque<(u64, Vec<(u16, Mark)>)>,
     next_batch: u64,
-    /// Durable, but the wall clock has not reached their version yet.
+    /// Committed, but the wall clock has not reached their version yet.
     early: BTreeMap<Timestamp, Vec<(C, Response)>>,
     held: usize,
     pending_bytes: usize,
     retention: Retention,
     deadline_us: Option<u64>,
+    /// A majority has just confirmed that this node leads.
+    sure: bool,
+    /// This node ends and takes nothing over any more.
+    retiring: bool,
 }
 
 impl<C> Node<C> {
@@ -80,6 +116,7 @@ impl<C> Node<C> {
         state: &S,
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
+        self.now = now;
         match input {
             Input::Requests(requests) => {
                 for (caller, request) in requests {
@@ -87,14 +124,45 @@ impl<C> Node<C> {
                     self.request(now, caller, request, state, out)?;
                 }
             }
-            Input::Synced { frame } => self.synced(now, frame, state, out)?,
-            Input::Applied { batch } => self.applied(batch),
+            Input::Push(push) => self.pushed(now, push, state, out)?,
+            Input::Digest(digest) => self.digested(now, digest, state, out)?,
+            Input::Letter(letter) => self.written_to(now, letter, state, out)?,
+            Input::Synced { frame } => self.synced(frame, out),
+            Input::Applied { batch } => self.applied(now, batch),
             Input::Tick => {}
         }
         self.retain(now, state, out)?;
-        self.close_frame(out);
+        self.keep_house(now, state, out)?;
+        self.conclude_turn(now, state, out)?;
+        self.beat(now, out);
+        self.close_frame_in_turn(now, out);
         self.release_early(now, out);
         self.set_deadline(now);
+        Ok(())
+    }
+
+    /// What is due without anybody asking.
+    fn keep_house<S: State>(
+        &mut self,
+        now: Now,
+        state: &S,
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<(), StateError> {
+        if self.deadline_us.is_some_and(|deadline| now.mono_us < deadline) {
+            return Ok(());
+        }
+        let beats = now.mono_us >= self.beat_us;
+        let mut yields = 0;
+        for number in 0..self.settings.partitions {
+            self.elect(now, number, state, out)?;
+            if beats && matches!(self.partitions[usize::from(number)].role, Role::Primary(_)) {
+                self.check_quorum(now, number, out);
+                self.change_voters(now, number);
+                if yields < lead::YIELDS && self.hand_over(now, number, out) {
+                    yields += 1;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -103,9 +171,25 @@ impl<C> Node<C> {
         self.deadline_us
     }
 
-    /// The partitions that this node leads, with their epochs.
+    /// The partitions that this node leads and answers for, with their epochs.
     pub fn led(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
-        (0_u16..).zip(&self.partitions).map(|(number, partition)| (number, partition.epoch))
+        let led = self.partitions.iter().filter(|partition| partition.serves());
+        led.map(|partition| (partition.number, partition.epoch))
+    }
+
+    /// The partitions of which this node has a replica.
+    pub fn hosted(&self) -> impl Iterator<Item = u16> + '_ {
+        let me = &self.settings.me;
+        let here = self
+            .partitions
+            .iter()
+            .filter(|p| p.places.contains(&me.node) || p.voters.now().contains(me));
+        here.map(|partition| partition.number)
+    }
+
+    /// The replica sets that this node is in, as [`Effect::Push`] counts them.
+    pub fn sets(&self) -> &[Vec<NodeId>] {
+        &self.sets
     }
 
     /// Requests that wait for a sync or for the clock.
@@ -129,7 +213,7 @@ impl<C> Node<C> {
         let Request { id, partition, ask } = request;
         let verdict = match self.misrouted(partition, &ask) {
             Some(tell) => Verdict::Tell(tell),
-            None => self.evaluate(now, partition, ask, state)?,
+            None => self.serve(now, partition, ask, state)?,
         };
         match verdict {
             Verdict::Tell(tell) => {
@@ -140,14 +224,46 @@ impl<C> Node<C> {
                 let tell = if wait { self.admit_wait().err().unwrap_or(tell) } else { tell };
                 self.answer(now, caller, Response { id, tell }, version, out);
             }
-            Verdict::Once { frame, version, tell } => {
-                self.hold(frame, caller, Response { id, tell }, version);
+            Verdict::Once { index, version, tell } => {
+                self.hold(partition, index, caller, Response { id, tell }, version);
             }
-            Verdict::Again { frame, ask } => {
-                self.hold_request(frame, caller, Request { id, partition, ask });
+            Verdict::Again { index, ask } => {
+                self.hold_request(partition, index, caller, Request { id, partition, ask });
+            }
+            Verdict::Confirm { strict, ask } => {
+                self.hold_unsure(partition, strict, caller, Request { id, partition, ask });
             }
         }
         Ok(())
+    }
+
+    /// Evaluates a request if this replica may, otherwise says who may.
+    fn serve<S: State>(
+        &mut self,
+        now: Now,
+        number: u16,
+        ask: Ask,
+        state: &S,
+    ) -> Result<Verdict, StateError> {
+        let partition = &self.partitions[usize::from(number)];
+        if let Role::Primary(leading) = &partition.role {
+            let began = leading.began;
+            if partition.pending.committed_index() < began {
+                return Ok(self.wait(began, ask));
+            }
+            return self.evaluate(now, number, ask, state);
+        }
+        let primary = partition.primary().map(|member| member.node.clone());
+        match snapshot_of(&ask) {
+            Some(snapshot) if self.covers(number, snapshot) => {
+                self.evaluate(now, number, ask, state)
+            }
+            Some(_) => {
+                let closed = partition.closed;
+                Ok(Verdict::Tell(Tell::Behind { primary, closed }))
+            }
+            None => Ok(Verdict::Tell(Tell::NotPrimary { primary })),
+        }
     }
 
     fn evaluate<S: State>(
@@ -162,7 +278,7 @@ impl<C> Node<C> {
             Ask::Scan(scan) => self.scan(now, partition, scan, state),
             Ask::Write(write) => self.write(now, partition, write, state),
             Ask::Commit(commit) => self.commit(now, partition, commit, state),
-            Ask::Outcome(job) => self.outcome(partition, job, state),
+            Ask::Outcome(job) => self.outcome(now, partition, job, state),
         }
     }
 
@@ -186,5 +302,15 @@ impl<C> Node<C> {
                 "this belongs to partition {right}, not to {partition}; nothing was done"
             )))
         })
+    }
+}
+
+/// The time at which a request wants to see the store, if it does not have to be the present.
+const fn snapshot_of(ask: &Ask) -> Option<Timestamp> {
+    match ask {
+        Ask::Read(Read { at: At::Snapshot(at), .. }) | Ask::Scan(Scan { at: At::Snapshot(at), .. }) => {
+            Some(*at)
+        }
+        _ => None,
     }
 }

@@ -5,23 +5,26 @@ use super::effect::Verdict;
 use super::pending::Known;
 use crate::state::{State, StateError};
 use catena_protocol::JobId;
+use catena_protocol::clock::Now;
 use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::store::{Ask, Tell};
 
 impl<C> Node<C> {
     pub(super) fn outcome<S: State>(
         &self,
+        now: Now,
         partition: u16,
         job: JobId,
         state: &S,
     ) -> Result<Verdict, StateError> {
         Ok(match self.known_outcome(partition, &job, state)? {
-            Some(Known::Soon(frame)) => self.wait(frame, Ask::Outcome(job)),
+            Some(Known::Soon(index)) => self.wait(index, Ask::Outcome(job)),
             Some(Known::Committed(outcome)) => {
                 let version = outcome.version;
                 Verdict::Seen { version, tell: Tell::Outcome(Some(outcome)) }
             }
-            None => Verdict::Tell(Tell::Outcome(None)),
+            None if self.is_sure(now, partition, false) => Verdict::Tell(Tell::Outcome(None)),
+            None => self.confirm(false, Ask::Outcome(job)),
         })
     }
 

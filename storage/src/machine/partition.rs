@@ -1,40 +1,87 @@
-//! One partition, as its primary sees it.
+//! One partition, as one of its replicas sees it.
 
 use super::ceiling::Ceiling;
+use super::copy::{Copying, Pin};
 use super::pending::Pending;
+use super::role::{Following, Role};
+use super::tail::Tail;
+use super::voters::Voters;
+use super::waiting::Held;
 use crate::state::{Mark, State, StateError, Stored};
-use catena_protocol::{Key, Timestamp};
+use catena_protocol::message::gossip::Part;
+use catena_protocol::message::replicate::Position;
+use catena_protocol::placement::Member;
+use catena_protocol::{Key, NodeId, Timestamp};
 
 /// One partition.
 #[derive(Debug)]
-pub(super) struct Partition {
+pub(super) struct Partition<C> {
     pub(super) number: u16,
+    /// Where its replicas should be; the first should lead.
+    pub(super) places: Vec<NodeId>,
+    /// Which replica set that is.
+    pub(super) set: usize,
+    /// The highest epoch that is known here.
     pub(super) epoch: u64,
-    /// Index of the last record that was appended.
-    pub(super) last: u64,
+    /// Who got this node's vote in that epoch.
+    pub(super) voted: Option<Member>,
+    pub(super) role: Role,
+    /// When a primary was last heard of, in monotonic microseconds.
+    pub(super) heard_us: u64,
+    pub(super) tail: Tail,
+    /// Up to this index the log here is durable.
+    pub(super) synced: u64,
     /// Index of the last record that was found in the log at the start; 0: none was.
     pub(super) logged: u64,
     /// What the state contains, once all that was handed out is applied.
     pub(super) mark: Mark,
+    /// What the state contains by now.
+    pub(super) applied: Mark,
     pub(super) ceiling: Ceiling,
     /// The records behind what the state contains.
     pub(super) pending: Pending,
+    pub(super) voters: Voters,
+    /// Nothing commits any more at or below this that is not committed here.
+    pub(super) closed: Timestamp,
+    pub(super) held: Held<C>,
+    /// A copy of the state is being taken over.
+    pub(super) copying: Option<Copying>,
+    /// Somebody takes a copy from here.
+    pub(super) pin: Option<Pin>,
 }
 
-impl Partition {
-    pub(super) fn new(number: u16, mark: Mark) -> Self {
+impl<C> Partition<C> {
+    pub(super) fn new(
+        number: u16,
+        places: Vec<NodeId>,
+        set: usize,
+        voters: Voters,
+        mark: Mark,
+    ) -> Self {
         Self {
             number,
-            epoch: mark.epoch,
-            last: mark.applied,
+            places,
+            set,
+            epoch: mark.applied.epoch,
+            voted: None,
+            role: Role::Absent,
+            heard_us: 0,
+            tail: Tail::new(mark.applied, mark.hash),
+            synced: mark.applied.index,
             logged: 0,
-            mark,
             ceiling: Ceiling::new(mark.ceiling),
-            pending: Pending::new(mark.applied),
+            pending: Pending::new(mark.applied.index),
+            voters,
+            closed: Timestamp::ZERO,
+            held: Held::new(),
+            copying: mark.copying.then(|| Copying::new(mark.floor)),
+            pin: None,
+            applied: mark.clone(),
+            mark,
         }
     }
 
-    /// The newest version of a record, whether it is durable yet or not: what a later record in
+    /// The newest version of a record before `before`, committed or not: what a later record in
     /// the log builds upon.
     pub(super) fn head<S: State>(
         &self,
@@ -58,5 +105,63 @@ impl Partition {
             Some(stored) => Ok(Some(stored)),
             None => state.newest(self.number, key, at),
         }
+    }
+
+    /// The end of its log, as elections compare it. A replica that takes over a copy of the state
+    /// stands for what it will have: a majority has that without it.
+    pub(super) fn last(&self) -> Position {
+        match &self.copying {
+            Some(copying) => copying.floor.max(self.tail.last()),
+            None => self.tail.last(),
+        }
+    }
+
+    /// Who leads, as far as is known.
+    pub(super) const fn primary(&self) -> Option<&Member> {
+        match &self.role {
+            Role::Follower(Following { primary, .. }) => primary.as_ref(),
+            Role::Absent | Role::Candidate(_) | Role::Primary(_) | Role::Halted(_) => None,
+        }
+    }
+
+    pub(super) fn part(&self, me: &Member) -> Part {
+        match &self.role {
+            Role::Primary(_) => Part::Primary,
+            Role::Halted(_) => Part::Halted,
+            _ if self.copying.is_some() => Part::Copying,
+            _ if self.voters.now().contains(me) => Part::Voter,
+            _ => Part::Learner,
+        }
+    }
+
+    /// Whether the state was taken over from elsewhere up to where it stands, so that the log need
+    /// not reach there.
+    pub(super) const fn is_copied(&self) -> bool {
+        self.mark.applied.index <= self.mark.floor.index
+    }
+
+    /// Whether it leads and answers.
+    pub(super) const fn serves(&self) -> bool {
+        match &self.role {
+            Role::Primary(leading) => self.pending.committed_index() >= leading.began,
+            _ => false,
+        }
+    }
+
+    /// When something is to be done without being asked.
+    pub(super) const fn due_us(&self) -> Option<u64> {
+        match &self.role {
+            Role::Follower(following) => Some(following.due_us),
+            Role::Candidate(campaign) => Some(campaign.due_us),
+            Role::Absent | Role::Primary(_) | Role::Halted(_) => None,
+        }
+    }
+
+    /// The chained hash up to `index`, if it is still known.
+    pub(super) fn hash_at(&self, index: u64) -> Option<u64> {
+        if index == self.mark.applied.index {
+            return Some(self.mark.hash);
+        }
+        self.tail.hash_at(index)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   applied        committed              last
-//!      |   durable,    |   on their way     |
-//!      |   told        |   to the disk      |
+//!      |   on a        |   on their way     |
+//!      |   majority    |   there            |
 //! ```
 //!
 //! Reads look here first, and see only what is committed; writes build upon everything.
@@ -11,7 +11,7 @@
 use crate::state::{Changes, Content, Remembered, Row, Stored};
 use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::write::Written;
-use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use catena_protocol::{JobId, Key, Member, RequestId, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
@@ -19,7 +19,6 @@ use std::ops::Bound;
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) index: u64,
-    pub(super) frame: u64,
     pub(super) version: Timestamp,
     pub(super) epoch: u64,
     pub(super) bytes: usize,
@@ -27,18 +26,12 @@ pub(super) struct Draft {
     pub(super) request: Option<(RequestId, Written)>,
     pub(super) outcome: Option<Outcome>,
     pub(super) ceiling: Option<Timestamp>,
-}
-
-/// Where a record stands in the log.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    index: u64,
-    frame: u64,
+    pub(super) voters: Option<Vec<Member>>,
 }
 
 #[derive(Debug)]
 struct Version {
-    place: Place,
+    index: u64,
     stored: Stored,
 }
 
@@ -47,7 +40,7 @@ struct Version {
 pub(super) enum Known<T> {
     /// It is committed.
     Committed(T),
-    /// It will be when this frame is durable.
+    /// It will be when the log is committed up to this index.
     Soon(u64),
 }
 
@@ -57,8 +50,8 @@ pub(super) struct Pending {
     committed: u64,
     drafts: VecDeque<Draft>,
     keys: BTreeMap<Key, Vec<Version>>,
-    requests: BTreeMap<RequestId, (Place, Written)>,
-    jobs: BTreeMap<JobId, (Place, Outcome)>,
+    requests: BTreeMap<RequestId, (u64, Written)>,
+    jobs: BTreeMap<JobId, (u64, Outcome)>,
 }
 
 impl Pending {
@@ -72,26 +65,31 @@ impl Pending {
         }
     }
 
+    /// The log begins anew behind a copy of the state.
+    pub(super) fn restart(&mut self, applied: u64) {
+        *self = Self::new(applied);
+    }
+
     pub(super) const fn committed_index(&self) -> u64 {
         self.committed
     }
 
     /// Adds the record that follows.
     pub(super) fn push(&mut self, draft: Draft) {
-        let place = Place { index: draft.index, frame: draft.frame };
+        let index = draft.index;
         for (key, content) in &draft.rows {
             let stored = Stored { version: draft.version, content: content.clone() };
-            let version = Version { place, stored };
+            let version = Version { index, stored };
             match self.keys.get_mut(key) {
                 Some(versions) => versions.push(version),
                 None => drop(self.keys.insert(key.clone(), vec![version])),
             }
         }
         if let Some((request, written)) = &draft.request {
-            self.requests.insert(*request, (place, written.clone()));
+            self.requests.insert(*request, (index, written.clone()));
         }
         if let Some(outcome) = &draft.outcome {
-            self.jobs.insert(outcome.job, (place, outcome.clone()));
+            self.jobs.insert(outcome.job, (index, outcome.clone()));
         }
         self.drafts.push_back(draft);
     }
@@ -132,23 +130,54 @@ impl Pending {
         let mut freed = 0;
         while self.drafts.front().is_some_and(|draft| draft.index <= index) {
             let Some(draft) = self.drafts.pop_front() else { break };
-            freed += draft.bytes;
-            for (key, _) in &draft.rows {
-                self.forget_version(key, draft.index);
-            }
-            if let Some((request, _)) = &draft.request {
-                self.requests.remove(request);
-            }
-            if let Some(outcome) = &draft.outcome {
-                self.jobs.remove(&outcome.job);
-            }
+            freed += self.forget(&draft);
         }
         freed
     }
 
+    /// Everything behind `index`, none of it committed, is gone. Returns how many bytes that
+    /// frees.
+    pub(super) fn truncate(&mut self, index: u64) -> usize {
+        let mut freed = 0;
+        while self.drafts.back().is_some_and(|draft| draft.index > index) {
+            let Some(draft) = self.drafts.pop_back() else { break };
+            freed += self.forget(&draft);
+        }
+        freed
+    }
+
+    fn forget(&mut self, draft: &Draft) -> usize {
+        for (key, _) in &draft.rows {
+            self.forget_version(key, draft.index);
+        }
+        if let Some((request, _)) = &draft.request
+            && self.requests.get(request).is_some_and(|(index, _)| *index == draft.index)
+        {
+            self.requests.remove(request);
+        }
+        if let Some(outcome) = &draft.outcome
+            && self.jobs.get(&outcome.job).is_some_and(|(index, _)| *index == draft.index)
+        {
+            self.jobs.remove(&outcome.job);
+        }
+        draft.bytes
+    }
+
+    /// The highest ceiling and version behind what is committed.
+    pub(super) fn latest(&self) -> Timestamp {
+        let times = self.drafts.iter().map(|d| d.version.max(d.ceiling.unwrap_or_default()));
+        times.max().unwrap_or_default()
+    }
+
+    /// The lowest version that is not committed yet.
+    pub(super) fn first_undecided(&self) -> Option<Timestamp> {
+        let open = self.between(self.committed, u64::MAX);
+        open.map(|draft| draft.version).filter(|version| *version != Timestamp::ZERO).min()
+    }
+
     fn forget_version(&mut self, key: &Key, index: u64) {
         if let Some(versions) = self.keys.get_mut(key) {
-            versions.retain(|version| version.place.index != index);
+            versions.retain(|version| version.index != index);
             if versions.is_empty() {
                 self.keys.remove(key);
             }
@@ -159,10 +188,10 @@ impl Pending {
         self.keys.get(key)?.last().map(|version| version.stored.clone())
     }
 
-    /// The frame with which the newest version of a record becomes durable, if it is not yet.
-    pub(super) fn head_frame(&self, key: &Key) -> Option<u64> {
+    /// The index with which the newest version of a record is committed, if it is not yet.
+    pub(super) fn head_index(&self, key: &Key) -> Option<u64> {
         let last = self.keys.get(key)?.last()?;
-        (last.place.index > self.committed).then_some(last.place.frame)
+        (last.index > self.committed).then_some(last.index)
     }
 
     pub(super) fn committed(&self, key: &Key, at: Timestamp) -> Option<Stored> {
@@ -171,21 +200,21 @@ impl Pending {
     }
 
     fn visible(&self, version: &Version, at: Timestamp) -> bool {
-        version.place.index <= self.committed && version.stored.version <= at
+        version.index <= self.committed && version.stored.version <= at
     }
 
-    /// The frame after which no version of `key` at or before `at` is on its way any more.
+    /// The index with which no version of `key` at or before `at` is on its way any more.
     pub(super) fn undecided(&self, key: &Key, at: Timestamp) -> Option<u64> {
         let on_its_way = |version: &&Version| {
-            version.place.index > self.committed && version.stored.version <= at
+            version.index > self.committed && version.stored.version <= at
         };
-        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.place.frame)
+        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
     }
 
-    /// The frame after which nothing at or before `at` is on its way any more.
+    /// The index with which nothing at or before `at` is on its way any more.
     pub(super) fn undecided_any(&self, at: Timestamp) -> Option<u64> {
         let on_its_way = |draft: &&Draft| draft.version <= at && !draft.rows.is_empty();
-        self.between(self.committed, u64::MAX).filter(on_its_way).last().map(|draft| draft.frame)
+        self.between(self.committed, u64::MAX).filter(on_its_way).last().map(|draft| draft.index)
     }
 
     /// The committed versions at or before `at` of all keys with a prefix, behind `after`.
@@ -227,20 +256,20 @@ impl Pending {
     }
 
     pub(super) fn written(&self, request: &RequestId) -> Option<Known<Written>> {
-        let (place, written) = self.requests.get(request)?;
-        Some(self.known(*place, written))
+        let (index, written) = self.requests.get(request)?;
+        Some(self.known(*index, written))
     }
 
     pub(super) fn outcome(&self, job: &JobId) -> Option<Known<Outcome>> {
-        let (place, outcome) = self.jobs.get(job)?;
-        Some(self.known(*place, outcome))
+        let (index, outcome) = self.jobs.get(job)?;
+        Some(self.known(*index, outcome))
     }
 
-    fn known<T: Clone>(&self, place: Place, thing: &T) -> Known<T> {
-        if place.index <= self.committed {
+    fn known<T: Clone>(&self, index: u64, thing: &T) -> Known<T> {
+        if index <= self.committed {
             Known::Committed(thing.clone())
         } else {
-            Known::Soon(place.frame)
+            Known::Soon(index)
         }
     }
 }

@@ -1,15 +1,23 @@
-//! A node starts: what the log has and the state has not is taken in, then it leads.
+//! A node starts: what the log has and the state has not is taken in, then it takes part.
+//!
+//! What is in its log need not be committed; it is once a primary says so. A node that decides
+//! alone leads at once.
 
 use super::append::{Frames, draft};
+use super::chance::Chance;
+use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
+use super::voters::Voters;
 use super::{Effect, Node, Settings};
-use crate::state::{Content, NotAnInteger, State, StateError};
+use crate::state::{Changes, Content, NotAnInteger, State, StateError};
 use catena_protocol::clock::{HybridClock, Now};
-use catena_protocol::message::replicate::{Decision, LogRecord};
-use catena_protocol::message::write::Mutation;
-use catena_protocol::{Key, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use catena_protocol::codec::{Raw, encode};
+use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
+use catena_protocol::message::write::{Change, Mutation};
+use catena_protocol::placement::place;
+use catena_protocol::{Key, NodeId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Log and state do not fit together. Nothing may be served from them.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +76,38 @@ impl<C> Node<C> {
     /// [`StateError`].
     pub fn new<S: State>(settings: Settings, state: &S) -> Result<Self, StateError> {
         let settings = Settings { partitions: settings.partitions.max(1), ..settings };
+        let ids: Vec<NodeId> = settings.founders.iter().map(|member| member.node.clone()).collect();
+        let places = place(&ids, settings.partitions, settings.replicas.max(1));
+        let sets = sets_with(&settings.me.node, &places);
         let mut partitions = Vec::with_capacity(usize::from(settings.partitions));
         let mut latest = Timestamp::ZERO;
-        for number in 0..settings.partitions {
+        for (number, places) in (0..settings.partitions).zip(places) {
             let mark = state.mark(number)?;
             latest = latest.max(mark.newest).max(mark.ceiling);
-            partitions.push(Partition::new(number, mark));
+            let set = sets.iter().position(|set| *set == sorted(&places)).unwrap_or(usize::MAX);
+            let founders = settings.founders.iter().filter(|m| places.contains(&m.node));
+            let voters = Voters::new(founders.cloned().collect(), mark.voters.clone());
+            partitions.push(Partition::new(number, places, set, voters, mark));
         }
+        let me = &settings.me;
+        let hosts = |p: &Partition<C>| p.places.contains(&me.node) || p.voters.now().contains(me);
+        let hosted = partitions.iter().filter(|partition| hosts(partition)).count();
         Ok(Self {
-            settings,
             clock: HybridClock::starting_at(latest),
+            now: Now::default(),
+            chance: Chance::new(settings.seed),
+            settings,
             horizon: state.horizon()?,
             partitions,
+            hosted,
+            sets,
+            others: BTreeMap::new(),
             frames: Frames::new(),
+            beats: Beats::default(),
+            beat_us: 0,
+            beat_soon: false,
+            changes: Changes::default(),
+            committed: BTreeSet::new(),
             applying: VecDeque::new(),
             next_batch: 0,
             early: BTreeMap::new(),
@@ -88,68 +115,106 @@ impl<C> Node<C> {
             pending_bytes: 0,
             retention: Retention::new(),
             deadline_us: None,
+            sure: false,
+            retiring: false,
         })
     }
 
-    /// Takes in records from the log, in order. Those that the state contains are passed over.
-    /// The `Apply` that comes out must be done, and said to be done, before the next call.
+    /// Takes in what the log has, in order.
     ///
     /// # Errors
     /// [`RestoreError`].
     pub fn restore<S: State>(
         &mut self,
-        records: Vec<LogRecord>,
+        entries: Vec<LogEntry>,
         state: &S,
-        out: &mut Vec<Effect<C>>,
     ) -> Result<(), RestoreError> {
-        let mut last: BTreeMap<u16, u64> = BTreeMap::new();
-        for record in records {
-            let (partition, index) = (record.partition, record.index);
-            if self.adopt(record, state)? {
-                last.insert(partition, index);
+        for entry in entries {
+            match entry {
+                LogEntry::Record(record) => self.restore_record(record, state)?,
+                LogEntry::Vote(vote) => self.restore_vote(vote)?,
             }
         }
-        if !last.is_empty() {
-            self.committed(0, last.into_iter().collect(), out);
+        // Nothing of this has to be written again.
+        self.frames = Frames::new();
+        Ok(())
+    }
+
+    fn restore_vote(&mut self, vote: Vote) -> Result<(), RestoreError> {
+        let Vote { partition: number, epoch, candidate } = vote;
+        let partitions = self.settings.partitions;
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else {
+            return Err(RestoreError::Partition { partition: number, partitions });
+        };
+        if epoch >= partition.epoch {
+            partition.epoch = epoch;
+            partition.voted = Some(candidate);
         }
         Ok(())
     }
 
-    /// Whether the record is new.
-    fn adopt<S: State>(&mut self, record: LogRecord, state: &S) -> Result<bool, RestoreError> {
+    fn restore_record<S: State>(
+        &mut self,
+        record: LogRecord,
+        state: &S,
+    ) -> Result<(), RestoreError> {
         let (number, index) = (record.partition, record.index);
         let partitions = self.settings.partitions;
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else {
             return Err(RestoreError::Partition { partition: number, partitions });
         };
         partition.logged = index;
-        if index <= partition.last {
-            return Ok(false);
+        if record.epoch > partition.epoch {
+            partition.epoch = record.epoch;
+            partition.voted = None;
         }
-        if index != partition.last + 1 {
-            let expected = partition.last + 1;
+        if partition.copying.is_some() || index <= partition.mark.applied.index {
+            return Ok(());
+        }
+        let last = partition.tail.last().index;
+        if index > last + 1 {
+            let expected = last + 1;
             return Err(RestoreError::Gap { partition: number, expected, found: index });
         }
-        let rows = rows(partition, &record.decision, state)?
+        if index <= last {
+            // Another primary decided otherwise.
+            partition.tail.truncate(index - 1);
+            partition.voters.truncate(index - 1);
+            let freed = partition.pending.truncate(index - 1);
+            self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        }
+        let raw = Raw(encode(&record).into());
+        self.adopt(record, raw, state)?
             .map_err(|reason| RestoreError::Impossible { partition: number, index, reason })?;
-        let draft = draft(&record, 0, rows);
-        let latest = draft.version.max(draft.ceiling.unwrap_or_default());
-        self.clock = HybridClock::starting_at(self.clock.read(latest.0));
-        self.pending_bytes += draft.bytes;
-        partition.last = index;
-        partition.epoch = record.epoch;
-        partition.pending.push(draft);
-        Ok(true)
+        self.partitions[usize::from(number)].synced = index;
+        Ok(())
     }
 
-    /// Everything is restored: a new epoch begins in every partition.
+    /// Puts a record that somebody else decided behind the last one.
+    pub(super) fn adopt<S: State>(
+        &mut self,
+        record: LogRecord,
+        raw: Raw,
+        state: &S,
+    ) -> Result<Result<(), NotAnInteger>, StateError> {
+        let partition = &self.partitions[usize::from(record.partition)];
+        let rows = match rows(partition, &record, state)? {
+            Ok(rows) => rows,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let draft = draft(&record, rows);
+        self.keep(record, raw, draft);
+        Ok(Ok(()))
+    }
+
+    /// Everything is restored: the node takes part.
     ///
     /// # Errors
     /// [`RestoreError::LogTooShort`].
     pub fn begin(&mut self, now: Now, out: &mut Vec<Effect<C>>) -> Result<(), RestoreError> {
         for partition in &self.partitions {
-            let (last, applied) = (partition.logged, partition.last);
-            if last != 0 && last < applied {
+            let (last, applied) = (partition.logged, partition.mark.applied.index);
+            if last != 0 && last < applied && partition.copying.is_none() && !partition.is_copied() {
                 return Err(RestoreError::LogTooShort {
                     partition: partition.number,
                     last,
@@ -157,11 +222,30 @@ impl<C> Node<C> {
                 });
             }
         }
+        self.now = now;
+        let me = self.settings.me.clone();
         for number in 0..self.settings.partitions {
-            self.partitions[usize::from(number)].epoch += 1;
-            self.append(number, Timestamp::ZERO, Decision::Epoch, Vec::new());
+            let partition = &mut self.partitions[usize::from(number)];
+            let votes = partition.voters.now().contains(&me);
+            if !votes && !partition.places.contains(&me.node) {
+                continue;
+            }
+            partition.heard_us = now.mono_us;
+            if partition.copying.is_some() {
+                self.begin_copy(number);
+            }
+            let partition = &mut self.partitions[usize::from(number)];
+            let epoch = partition.epoch;
+            if partition.voters.now() == [me.clone()] {
+                partition.epoch += 1;
+                partition.voted = Some(me.clone());
+                self.lead(now, number, out);
+            } else {
+                self.follow(now, number, epoch, None, out);
+            }
         }
-        self.close_frame(out);
+        self.close_frame(now, out);
+        self.beat_us = now.mono_us;
         self.retention.start(now);
         self.set_deadline(now);
         Ok(())
@@ -169,14 +253,22 @@ impl<C> Node<C> {
 }
 
 /// What the writes of a record make of their keys.
-fn rows<S: State>(
-    partition: &Partition,
-    decision: &Decision,
+fn rows<C, S: State>(
+    partition: &Partition<C>,
+    record: &LogRecord,
     state: &S,
 ) -> Result<Result<Vec<(Key, Content)>, NotAnInteger>, StateError> {
     let mut rows = Vec::new();
-    for Mutation { key, change } in mutations(decision) {
-        let head = partition.head(key, state)?;
+    for Mutation { key, change } in mutations(&record.decision) {
+        // A copied state may hold more than what the log had got to.
+        let before = Timestamp(record.version.0.saturating_sub(1));
+        let head = match change {
+            Change::Add(_) => match partition.pending.head(key) {
+                Some(stored) => Some(stored),
+                None => state.newest(partition.number, key, before)?,
+            },
+            Change::Put(_) | Change::Delete => None,
+        };
         match Content::after(change, head.as_ref().map(|stored| &stored.content)) {
             Ok(content) => rows.push((key.clone(), content)),
             Err(reason) => return Ok(Err(reason)),
@@ -189,6 +281,19 @@ fn mutations(decision: &Decision) -> &[Mutation] {
     match decision {
         Decision::Write { mutation, .. } => mutation.as_slice(),
         Decision::Outcome { mutations, .. } | Decision::Effects { mutations } => mutations,
-        Decision::Epoch | Decision::Ceiling(_) => &[],
+        Decision::Epoch | Decision::Ceiling(_) | Decision::Voters(_) => &[],
     }
+}
+
+fn sorted(nodes: &[NodeId]) -> Vec<NodeId> {
+    let mut nodes = nodes.to_vec();
+    nodes.sort();
+    nodes
+}
+
+/// The different sets of replicas that a node is in.
+fn sets_with(node: &NodeId, places: &[Vec<NodeId>]) -> Vec<Vec<NodeId>> {
+    let with = places.iter().filter(|places| places.contains(node));
+    let sets: BTreeSet<Vec<NodeId>> = with.map(|places| sorted(places)).collect();
+    sets.into_iter().collect()
 }

@@ -84,8 +84,7 @@ impl<C> Node<C> {
         self.retention.next_us = now.mono_us + if more { BUSY_US } else { IDLE_US };
         if !changes.forget.steps.is_empty() || !changes.forget.versions.is_empty() {
             changes.horizon = Some(horizon);
-            let frame = self.frames.sent.front().map_or(self.frames.open.number, |f| f.number) - 1;
-            self.apply(frame, changes, Vec::new(), out);
+            self.apply(changes, Vec::new(), false, out);
             self.retention.batch = Some(self.next_batch);
         }
         Ok(())

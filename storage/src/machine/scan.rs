@@ -29,15 +29,19 @@ impl<C> Node<C> {
             return Ok(Verdict::Tell(Tell::Fault(fault)));
         }
         let at = match scan.at {
-            At::Latest => Timestamp::MAX,
+            At::Latest | At::Strict => {
+                let strict = scan.at == At::Strict;
+                if !self.is_sure(now, partition, strict) {
+                    return Ok(self.confirm(strict, Ask::Scan(scan)));
+                }
+                Timestamp::MAX
+            }
             At::Snapshot(snapshot) => {
                 if let Err(tell) = self.open_snapshot(now, snapshot) {
                     return Ok(Verdict::Tell(tell));
                 }
-                let ceiling = self.raise_ceiling(now, partition, snapshot);
-                let pending = &self.partitions[usize::from(partition)].pending;
-                if let Some(frame) = ceiling.max(pending.undecided_any(snapshot)) {
-                    return Ok(self.wait(frame, Ask::Scan(scan)));
+                if let Some(index) = self.undecided(now, partition, None, snapshot) {
+                    return Ok(self.wait(index, Ask::Scan(scan)));
                 }
                 snapshot
             }

@@ -1,10 +1,21 @@
 //! What can be set, and what it is related to.
 
-use catena_protocol::limit;
+use catena_protocol::placement::Member;
+use catena_protocol::{DiskId, NodeId, limit};
 
 /// Settings of the rules. A wrong value costs memory, answers or old snapshots, never safety.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// Who this node is. Its disk is another one when its data is gone.
+    pub me: Member,
+    /// Larger at each start of the process.
+    pub boot: u64,
+    /// Differs between nodes and starts; spreads elections in time.
+    pub seed: u64,
+    /// The storage nodes with which the cluster was founded, fixed since.
+    pub founders: Vec<Member>,
+    /// Replicas of each partition; fewer where there are fewer nodes.
+    pub replicas: usize,
     /// Number of partitions of the cluster; fixed for its life.
     pub partitions: u16,
     /// How long old versions are kept, in milliseconds. Should be at least the longest deadline
@@ -14,22 +25,52 @@ pub struct Settings {
     /// How long the answer to a direct write is remembered under its request id, in
     /// milliseconds. Must be longer than anybody retries.
     pub request_memory_ms: u64,
-    /// Most requests that wait for a sync or the clock at once; more are refused with 429. About
-    /// the number of callers times what each has open.
+    /// Most requests that wait for a majority or the clock at once; more are refused with 429.
+    /// About the number of callers times what each has open.
     pub held: usize,
     /// Most bytes of records that are not in the state yet; more are refused with 429. Several
     /// times the largest write set.
     pub pending_bytes: usize,
+    /// Bytes of log that are kept in memory for replicas that missed something. What is older
+    /// they get as a copy of the state. Shared out equally among the partitions of a node.
+    pub tail_bytes: usize,
 }
 
 impl Default for Settings {
+    /// One node alone.
     fn default() -> Self {
+        let me = alone();
         Self {
+            founders: vec![me.clone()],
+            me,
+            boot: 1,
+            seed: 1,
+            replicas: 3,
             partitions: limit::PARTITIONS,
             retention_ms: 300_000 + limit::RETENTION_MARGIN_MS,
             request_memory_ms: limit::REQUEST_MEMORY_MS,
             held: 65_536,
             pending_bytes: 64 * 1024 * 1024,
+            tail_bytes: 128 * 1024 * 1024,
         }
     }
 }
+
+#[allow(clippy::expect_used, reason = "a constant")]
+fn alone() -> Member {
+    let node = NodeId::new("storage-1").expect("a valid id");
+    Member { node, disk: DiskId([1; 16]) }
+}
+
+/// Time between two digests of a node, in microseconds: how often a primary that has nothing to
+/// do says that it lives.
+pub const BEAT_US: u64 = 100_000;
+/// For so long after it sent something that a majority has acknowledged, a primary answers from
+/// what it knows.
+pub const LEASE_US: u64 = 400_000;
+/// For so long after it heard of a primary, and after its own start, a replica helps nobody else
+/// to lead. Longer than the lease by as much as clocks may differ in rate over that time, and
+/// then some.
+pub const PROMISE_US: u64 = 500_000;
+/// A primary that has not heard of a majority for so long gives up.
+pub const QUORUM_US: u64 = 900_000;

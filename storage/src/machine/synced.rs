@@ -1,132 +1,119 @@
-//! A frame is durable: its records are committed, and those who wait are answered.
+//! A frame is durable, a log is committed further, a batch is in the state.
 
-use super::append::Waiting;
 use super::{Effect, Node};
-use crate::state::{Changes, State, StateError};
-use catena_protocol::Timestamp;
+use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
-use catena_protocol::message::store::Response;
 
 impl<C> Node<C> {
-    pub(super) fn synced<S: State>(
+    /// Everything up to `frame` is durable here.
+    pub(super) fn synced(&mut self, frame: u64, out: &mut Vec<Effect<C>>) {
+        while self.frames.sent.front().is_some_and(|sent| sent.number <= frame) {
+            let Some(sent) = self.frames.sent.pop_front() else { break };
+            let mut acks = sent.acks;
+            for (number, touched) in sent.touched {
+                let partition = &mut self.partitions[usize::from(number)];
+                // Since then the end may have been cut off, or given up for a copy.
+                let known = partition.tail.position(touched.last);
+                if partition.copying.is_none()
+                    && known.is_some_and(|position| position.epoch == touched.epoch)
+                {
+                    partition.synced = partition.synced.max(touched.last);
+                }
+                if self.is_follower(number) {
+                    acks.insert(number);
+                } else {
+                    self.advance(number);
+                }
+            }
+            self.tell_synced(acks, sent.lines, out);
+        }
+    }
+
+    /// The log of a partition is committed up to `index`: the state may have it, and who waited
+    /// for it is answered at the end of the turn.
+    pub(super) fn commit_to(&mut self, number: u16, index: u64) {
+        let partition = &mut self.partitions[usize::from(number)];
+        let before = partition.pending.committed_index();
+        if before >= index {
+            return;
+        }
+        for draft in partition.pending.between(before, index) {
+            partition.mark.applied.epoch = draft.epoch;
+            partition.mark.newest = partition.mark.newest.max(draft.version);
+            if let Some(ceiling) = draft.ceiling {
+                partition.ceiling.grant(ceiling);
+                partition.mark.ceiling = partition.mark.ceiling.max(ceiling);
+            }
+            if let Some(voters) = &draft.voters {
+                partition.mark.voters = Some(voters.clone());
+            }
+        }
+        partition.mark.applied.index = index;
+        partition.mark.hash = partition.tail.hash_at(index).unwrap_or_default();
+        partition.pending.commit(number, index, &mut self.changes);
+        partition.voters.settle(index);
+        self.committed.insert(number);
+    }
+
+    /// Hands the changes of this turn to the state and answers who waited for them.
+    pub(super) fn conclude_turn<S: State>(
         &mut self,
         now: Now,
-        frame: u64,
         state: &S,
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
-        let mut last = Vec::new();
-        let mut waiting = Vec::new();
-        let mut reached = 0;
-        while self.frames.sent.front().is_some_and(|sent| sent.number <= frame) {
-            let Some(sent) = self.frames.sent.pop_front() else { break };
-            reached = sent.number;
-            last.extend(sent.last);
-            waiting.push(sent.waiting);
-        }
-        if !last.is_empty() {
-            self.committed(reached, last, out);
-        }
-        for waiting in waiting.into_iter().flatten() {
-            self.held -= 1;
-            match waiting {
-                Waiting::Answer(to, response, version) => {
-                    self.answer(now, to, response, version, out);
-                }
-                Waiting::Request(from, request) => {
-                    self.make_room(out);
-                    self.request(now, from, request, state, out)?;
-                }
+        while !self.committed.is_empty() {
+            let committed = std::mem::take(&mut self.committed);
+            let marks: Vec<(u16, Mark)> = committed
+                .iter()
+                .map(|number| (*number, self.partitions[usize::from(*number)].mark.clone()))
+                .collect();
+            let mut changes = std::mem::take(&mut self.changes);
+            changes.marks.clone_from(&marks);
+            self.apply(changes, marks, false, out);
+            for number in committed {
+                let partition = &mut self.partitions[usize::from(number)];
+                let ready = partition.held.until(partition.pending.committed_index());
+                self.answer_waiting(now, ready, state, out)?;
             }
         }
         Ok(())
     }
 
-    /// The partitions are committed up to the given indexes: the state may have it.
-    pub(super) fn committed(
-        &mut self,
-        frame: u64,
-        last: Vec<(u16, u64)>,
-        out: &mut Vec<Effect<C>>,
-    ) {
-        let mut changes = Changes::default();
-        for (number, index) in &last {
-            let partition = &mut self.partitions[usize::from(*number)];
-            let before = partition.pending.committed_index();
-            if before >= *index {
-                continue;
-            }
-            for draft in partition.pending.between(before, *index) {
-                partition.mark.epoch = draft.epoch;
-                partition.mark.newest = partition.mark.newest.max(draft.version);
-                if let Some(ceiling) = draft.ceiling {
-                    partition.ceiling.grant(ceiling);
-                    partition.mark.ceiling = partition.mark.ceiling.max(ceiling);
-                }
-            }
-            partition.mark.applied = *index;
-            partition.pending.commit(*number, *index, &mut changes);
-        }
-        for (number, _) in &last {
-            let mark = self.partitions[usize::from(*number)].mark;
-            if changes.marks.iter().all(|(of, _)| of != number) {
-                changes.marks.push((*number, mark));
-            }
-        }
-        self.apply(frame, changes, last, out);
-    }
-
     /// Hands out changes of the state.
     pub(super) fn apply(
         &mut self,
-        frame: u64,
         changes: Changes,
-        last: Vec<(u16, u64)>,
+        marks: Vec<(u16, Mark)>,
+        durable: bool,
         out: &mut Vec<Effect<C>>,
     ) {
         self.next_batch += 1;
-        self.applying.push_back((self.next_batch, last));
-        out.push(Effect::Apply { batch: self.next_batch, frame, changes });
+        self.applying.push_back((self.next_batch, marks));
+        out.push(Effect::Apply { batch: self.next_batch, changes, durable });
     }
 
     /// The state contains all batches up to this one.
-    pub(super) fn applied(&mut self, batch: u64) {
+    pub(super) fn applied(&mut self, now: Now, batch: u64) {
+        let most = self.settings.tail_bytes / self.hosted.max(1);
         while self.applying.front().is_some_and(|(number, _)| *number <= batch) {
-            let Some((number, last)) = self.applying.pop_front() else { break };
-            for (partition, index) in last {
-                let freed = self.partitions[usize::from(partition)].pending.applied(index);
+            let Some((batch, marks)) = self.applying.pop_front() else { break };
+            for (number, mark) in marks {
+                if self.ends_copy(number, batch) {
+                    self.copy_ends(number);
+                    continue;
+                }
+                let partition = &mut self.partitions[usize::from(number)];
+                if partition.copying.is_some() {
+                    continue;
+                }
+                let freed = partition.pending.applied(mark.applied.index);
                 self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+                partition.applied = mark;
+                let until = partition.may_shorten(now);
+                partition.tail.shorten(until, most);
             }
-            self.retention.applied(number);
-        }
-    }
-
-    pub(super) fn answer(
-        &mut self,
-        now: Now,
-        to: C,
-        response: Response,
-        version: Timestamp,
-        out: &mut Vec<Effect<C>>,
-    ) {
-        if version.0 <= now.wall_us {
-            out.push(Effect::Reply { to, response });
-        } else {
-            self.held += 1;
-            self.early.entry(version).or_default().push((to, response));
-        }
-    }
-
-    /// Gives the answers whose version the wall clock has reached.
-    pub(super) fn release_early(&mut self, now: Now, out: &mut Vec<Effect<C>>) {
-        while let Some(entry) = self.early.first_entry() {
-            if entry.key().0 > now.wall_us {
-                return;
-            }
-            for (to, response) in entry.remove() {
-                self.held -= 1;
-                out.push(Effect::Reply { to, response });
-            }
+            self.retention.applied(batch);
         }
     }
 
@@ -135,6 +122,9 @@ impl<C> Node<C> {
             .early
             .first_key_value()
             .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us));
-        self.deadline_us = [early, self.retention.deadline_us()].into_iter().flatten().min();
+        let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
+        let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
+        self.deadline_us =
+            [early, self.retention.deadline_us(), beat].into_iter().flatten().chain(elections).min();
     }
 }

@@ -1,8 +1,8 @@
 //! **write**: one change of one record, if a condition holds.
 //!
-//! What a conditional write finds may still be on its way to the disk. So its answer, also that
+//! What a conditional write finds may still be on its way to a majority. So its answer, also that
 //! the condition did not hold, is a record of the log: it is told when everything that it rests
-//! upon is durable, and told again when the same request comes again.
+//! upon is committed, and told again when the same request comes again.
 
 use super::Node;
 use super::effect::Verdict;
@@ -25,7 +25,7 @@ impl<C> Node<C> {
     ) -> Result<Verdict, StateError> {
         let at = &self.partitions[usize::from(partition)];
         let known = match at.pending.written(&write.request) {
-            Some(Known::Soon(frame)) => return Ok(self.wait(frame, Ask::Write(write))),
+            Some(Known::Soon(index)) => return Ok(self.wait(index, Ask::Write(write))),
             Some(Known::Committed(written)) => Some(written),
             None => state.written(partition, &write.request)?,
         };
@@ -66,8 +66,11 @@ impl<C> Node<C> {
             Ok(content) => content,
             Err(reason) => {
                 let fault = not_an_integer(&mutation.key, reason);
-                let frame = at.pending.head_frame(&mutation.key);
-                return Ok(refuse(frame, fault));
+                let index = at.pending.head_index(&mutation.key);
+                if index.is_none() && !self.is_sure(now, partition, false) {
+                    return Ok(self.confirm(false, Ask::Write(Write { request, mutation, condition })));
+                }
+                return Ok(refuse(index, fault));
             }
         };
         let value = match content {
@@ -94,8 +97,8 @@ impl<C> Node<C> {
             *of = version;
         }
         self.raise_ceiling(now, partition, version);
-        let frame = self.append(partition, version, decision, rows);
-        Verdict::Once { frame, version, tell: Tell::Written(told(version)) }
+        let index = self.append(partition, version, decision, rows);
+        Verdict::Once { index, version, tell: Tell::Written(told(version)) }
     }
 
     /// Puts back into a remembered answer what was found instead of the expected; none: that is
@@ -128,11 +131,11 @@ fn forgotten(key: &Key) -> Fault {
     Fault::new(Code::Conflict, message)
 }
 
-/// Refuses; not before what the refusal rests upon is durable.
-fn refuse(frame: Option<u64>, fault: Fault) -> Verdict {
+/// Refuses; not before what the refusal rests upon is committed.
+fn refuse(index: Option<u64>, fault: Fault) -> Verdict {
     let tell = Tell::Fault(fault);
-    match frame {
-        Some(frame) => Verdict::Once { frame, version: Timestamp::ZERO, tell },
+    match index {
+        Some(index) => Verdict::Once { index, version: Timestamp::ZERO, tell },
         None => Verdict::Tell(tell),
     }
 }

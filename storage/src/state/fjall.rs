@@ -2,14 +2,17 @@
 //!
 //! Its journal is not synced for each batch: that is what our own log is for.
 
+use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
 use super::{
     Changes, Content, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored,
     Superseded, Trail, Visit, layout,
 };
+use bytes::Bytes;
 use catena_protocol::codec::{decode, encode};
 use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
-use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp};
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
 };
@@ -27,6 +30,8 @@ pub struct FjallState {
     meta: Keyspace,
 }
 
+/// Entries that are removed in one batch when a partition is cleared.
+const CLEARED_TOGETHER: usize = 1_024;
 /// After so many versions of one key that are passed over, searching anew is cheaper.
 const STEPS_BEFORE_SEARCH: usize = 8;
 
@@ -77,7 +82,7 @@ impl FjallState {
         }
         for known in &changes.requests {
             let at = layout::id(known.partition, &known.request.0);
-            batch.insert(&self.requests, at, encode(&known.written));
+            batch.insert(&self.requests, at, encode(&(known.time, &known.written)));
             let step = Step { time: known.time, of: StepOf::Request(known.request) };
             self.add_step(batch, Trail::Requests, known.partition, &step);
         }
@@ -111,6 +116,98 @@ impl FjallState {
         for (trail, partition, step) in &forget.steps {
             batch.remove(&self.trail, layout::step(*trail, *partition, step));
         }
+    }
+
+    /// Removes everything of a partition, in batches.
+    fn clear(&self, partition: u16) -> Result<(), StateError> {
+        let number = partition.to_be_bytes().to_vec();
+        let trails = [Trail::Versions, Trail::Requests, Trail::Outcomes];
+        let trails = trails.map(|trail| (&self.trail, layout::trail_of(trail, partition)));
+        let kept = [&self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
+        for (space, prefix) in kept.into_iter().chain(trails) {
+            loop {
+                let mut batch = self.database.batch();
+                let mut removed = 0;
+                for guard in space.prefix(&prefix).take(CLEARED_TOGETHER) {
+                    batch.remove(space, guard.key().map_err(failed("read"))?);
+                    removed += 1;
+                }
+                batch.commit().map_err(failed("changed"))?;
+                if removed < CLEARED_TOGETHER {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a keyspace that belong to a partition, behind `after`.
+    fn entries(
+        space: &Keyspace,
+        partition: u16,
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = Result<(Slice, Slice), StateError>> {
+        let prefix = partition.to_be_bytes();
+        let start = match after {
+            Some(after) => Bound::Excluded([&prefix, after].concat()),
+            None => Bound::Included(prefix.to_vec()),
+        };
+        let end = layout::behind(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
+        space.range((start, end)).map(|guard| guard.into_inner().map_err(failed("read")))
+    }
+
+    fn export_rows(
+        &self,
+        partition: u16,
+        after: Option<&[u8]>,
+        pieces: &mut Pieces,
+    ) -> Result<bool, StateError> {
+        for entry in Self::entries(&self.data, partition, after) {
+            let (place, content) = entry?;
+            let (key, version) =
+                layout::parse_row(&place).ok_or_else(|| garbled("a record's key"))?;
+            let size = place.len() + content.len();
+            let item = Item::Row(key, version, Bytes::from(content).into());
+            if !pieces.add(ROWS, &place[2..], size, item) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn export_requests(
+        &self,
+        partition: u16,
+        after: Option<&[u8]>,
+        pieces: &mut Pieces,
+    ) -> Result<bool, StateError> {
+        for entry in Self::entries(&self.requests, partition, after) {
+            let (place, bytes) = entry?;
+            let (time, written): (Timestamp, Written) =
+                decode(&bytes).map_err(|_| garbled("a remembered answer"))?;
+            let id = place[2..].try_into().map_err(|_| garbled("a request id"))?;
+            let item = Item::Request(RequestId(id), time, written);
+            if !pieces.add(REQUESTS, &place[2..], place.len() + bytes.len(), item) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn export_outcomes(
+        &self,
+        partition: u16,
+        after: Option<&[u8]>,
+        pieces: &mut Pieces,
+    ) -> Result<bool, StateError> {
+        for entry in Self::entries(&self.outcomes, partition, after) {
+            let (place, bytes) = entry?;
+            let outcome = decode(&bytes).map_err(|_| garbled("an outcome"))?;
+            if !pieces.add(OUTCOMES, &place[2..], bytes.len(), Item::Outcome(outcome)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The rows of one key at or before `at`, newest first.
@@ -191,7 +288,10 @@ impl State for FjallState {
 
     fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError> {
         let bytes = self.requests.get(layout::id(partition, &request.0)).map_err(failed("read"))?;
-        bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("a remembered answer"))).transpose()
+        let kept = |bytes: Slice| -> Result<(Timestamp, Written), StateError> {
+            decode(&bytes).map_err(|_| garbled("a remembered answer"))
+        };
+        Ok(bytes.map(kept).transpose()?.map(|(_, written)| written))
     }
 
     fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError> {
@@ -239,6 +339,26 @@ impl State for FjallState {
         Ok(mark.unwrap_or_default())
     }
 
+    fn export(
+        &self,
+        partition: u16,
+        from: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<(Vec<Item>, Option<Blob>), StateError> {
+        let mut pieces = Pieces::new(bytes);
+        for (kind, after) in rest(from) {
+            let more = match kind {
+                ROWS => self.export_rows(partition, after, &mut pieces)?,
+                REQUESTS => self.export_requests(partition, after, &mut pieces)?,
+                _ => self.export_outcomes(partition, after, &mut pieces)?,
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(pieces.finish())
+    }
+
     fn horizon(&self) -> Result<Timestamp, StateError> {
         let Some(bytes) = self.meta.get(layout::HORIZON).map_err(failed("read"))? else {
             return Ok(Timestamp::ZERO);
@@ -252,6 +372,16 @@ impl StateWriter for FjallState {
     fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError> {
         let mut batch = self.database.batch();
         for changes in changes {
+            if let Some(partition) = changes.clear {
+                // Not in one piece with what follows: it may be large. A crash in between leaves
+                // a partition that says of itself that it is being taken over.
+                let begun = Mark { copying: true, ..changes.mark_of(partition) };
+                batch.insert(&self.meta, layout::mark(partition), encode(&begun));
+                std::mem::replace(&mut batch, self.database.batch())
+                    .commit()
+                    .map_err(failed("changed"))?;
+                self.clear(partition)?;
+            }
             self.add(&mut batch, changes);
             self.forget(&mut batch, &changes.forget);
         }

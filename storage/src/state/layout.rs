@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! data      partition u16 | key | 00 | !version u64        -> content
-//! requests  partition u16 | request id                      -> CBOR of the answer
+//! requests  partition u16 | request id                      -> CBOR of time and answer
 //! outcomes  partition u16 | job id                          -> CBOR of the outcome
 //! trail     kind u8 | partition u16 | time u64 | key or id  -> nothing
 //! meta      "p" partition u16 | "horizon"                   -> CBOR of the mark, u64
@@ -75,6 +75,12 @@ const fn kind(trail: Trail) -> u8 {
         Trail::Requests => b'r',
         Trail::Outcomes => b'o',
     }
+}
+
+/// The start of all entries of a trail.
+pub(super) fn trail_of(trail: Trail, partition: u16) -> Vec<u8> {
+    let [high, low] = partition.to_be_bytes();
+    vec![kind(trail), high, low]
 }
 
 /// The start of the entries of a trail at `time`.

@@ -1,12 +1,14 @@
 //! The state in memory: for tests and simulation, and as the plain reference of the real one.
 
+use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
 use super::{
     Changes, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored, Superseded,
     Trail, Visit,
 };
 use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
-use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp, codec};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ type Versions = BTreeMap<Reverse<Timestamp>, super::Content>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
     data: BTreeMap<(u16, Key), Versions>,
-    requests: BTreeMap<(u16, RequestId), Written>,
+    requests: BTreeMap<(u16, RequestId), (Timestamp, Written)>,
     outcomes: BTreeMap<(u16, JobId), Outcome>,
     trail: BTreeMap<(Trail, u16, Timestamp), BTreeSet<StepOf>>,
     marks: BTreeMap<u16, Mark>,
@@ -39,7 +41,17 @@ impl MemoryState {
         self.outcomes.len()
     }
 
+    fn clear(&mut self, partition: u16) {
+        self.data.retain(|(of, _), _| *of != partition);
+        self.requests.retain(|(of, _), _| *of != partition);
+        self.outcomes.retain(|(of, _), _| *of != partition);
+        self.trail.retain(|(_, of, _), _| *of != partition);
+    }
+
     fn apply_one(&mut self, changes: &Changes) {
+        if let Some(partition) = changes.clear {
+            self.clear(partition);
+        }
         for row in &changes.rows {
             let versions = self.data.entry((row.partition, row.key.clone())).or_default();
             versions.insert(Reverse(row.stored.version), row.stored.content.clone());
@@ -47,7 +59,8 @@ impl MemoryState {
             self.step(Trail::Versions, row.partition, step);
         }
         for known in &changes.requests {
-            self.requests.insert((known.partition, known.request), known.written.clone());
+            let remembered = (known.time, known.written.clone());
+            self.requests.insert((known.partition, known.request), remembered);
             let step = Step { time: known.time, of: StepOf::Request(known.request) };
             self.step(Trail::Requests, known.partition, step);
         }
@@ -56,7 +69,7 @@ impl MemoryState {
             let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
             self.step(Trail::Outcomes, *partition, step);
         }
-        self.marks.extend(changes.marks.iter().copied());
+        self.marks.extend(changes.marks.iter().cloned());
         self.horizon = changes.horizon.unwrap_or(self.horizon);
         self.forget(&changes.forget);
     }
@@ -90,6 +103,47 @@ impl MemoryState {
                 }
             }
         }
+    }
+}
+
+impl MemoryState {
+    fn export_rows(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
+        let of_it = self.data.iter().filter(|((of, _), _)| *of == partition);
+        for ((_, key), versions) in of_it {
+            for (Reverse(version), content) in versions {
+                let place = [key.as_str().as_bytes(), &[0], &(!version.0).to_be_bytes()].concat();
+                if after.is_some_and(|after| place.as_slice() <= after) {
+                    continue;
+                }
+                let content = content.to_bytes();
+                let size = place.len() + content.len();
+                let item = Item::Row(key.clone(), *version, content.into());
+                if !pieces.add(ROWS, &place, size, item) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn export_requests(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
+        let of_it = self.requests.iter().filter(|((of, _), _)| *of == partition);
+        of_it.filter(|((_, id), _)| after.is_none_or(|after| &id.0[..] > after)).all(
+            |((_, id), (time, written))| {
+                let item = Item::Request(*id, *time, written.clone());
+                pieces.add(REQUESTS, &id.0, 48, item)
+            },
+        )
+    }
+
+    fn export_outcomes(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
+        let of_it = self.outcomes.iter().filter(|((of, _), _)| *of == partition);
+        of_it.filter(|((_, id), _)| after.is_none_or(|after| &id.0[..] > after)).all(
+            |((_, id), outcome)| {
+                let bytes = codec::encode(outcome).len();
+                pieces.add(OUTCOMES, &id.0, bytes, Item::Outcome(outcome.clone()))
+            },
+        )
     }
 }
 
@@ -130,7 +184,7 @@ impl State for MemoryState {
     }
 
     fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError> {
-        Ok(self.requests.get(&(partition, *request)).cloned())
+        Ok(self.requests.get(&(partition, *request)).map(|(_, written)| written.clone()))
     }
 
     fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError> {
@@ -172,7 +226,27 @@ impl State for MemoryState {
     }
 
     fn mark(&self, partition: u16) -> Result<Mark, StateError> {
-        Ok(self.marks.get(&partition).copied().unwrap_or_default())
+        Ok(self.marks.get(&partition).cloned().unwrap_or_default())
+    }
+
+    fn export(
+        &self,
+        partition: u16,
+        from: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<(Vec<Item>, Option<Blob>), StateError> {
+        let mut pieces = Pieces::new(bytes);
+        for (kind, after) in rest(from) {
+            let more = match kind {
+                ROWS => self.export_rows(partition, after, &mut pieces),
+                REQUESTS => self.export_requests(partition, after, &mut pieces),
+                _ => self.export_outcomes(partition, after, &mut pieces),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(pieces.finish())
     }
 
     fn horizon(&self) -> Result<Timestamp, StateError> {

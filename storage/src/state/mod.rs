@@ -8,8 +8,8 @@
 //! clocks, requests or the log.
 
 mod content;
-#[cfg(feature = "service")]
 mod encoding;
+mod export;
 #[cfg(feature = "service")]
 mod fjall;
 #[cfg(feature = "service")]
@@ -21,10 +21,12 @@ pub use content::{Content, NotAnInteger, Stored};
 pub use fjall::FjallState;
 pub use memory::MemoryState;
 
+pub use catena_protocol::message::gossip::Mark;
+
 use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
-use catena_protocol::{JobId, Key, RequestId, Timestamp};
-use minicbor::{Decode, Encode};
+use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp};
 use std::ops::ControlFlow;
 
 /// The engine failed. The process must not go on with it.
@@ -35,23 +37,6 @@ pub struct StateError {
     pub doing: &'static str,
     /// What the engine said.
     pub reason: String,
-}
-
-/// How far a partition has got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Mark {
-    /// Index of the last log record that the state contains.
-    #[n(0)]
-    pub applied: u64,
-    /// Its epoch.
-    #[n(1)]
-    pub epoch: u64,
-    /// Highest ceiling in the log up to there.
-    #[n(2)]
-    pub ceiling: Timestamp,
-    /// Highest version in the log up to there.
-    #[n(3)]
-    pub newest: Timestamp,
 }
 
 /// Which trail of the past is followed by the retention.
@@ -134,6 +119,8 @@ pub struct Forget {
 /// One atomic change of the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// A partition of which nothing stays: everything else here comes after that.
+    pub clear: Option<u16>,
     /// New versions of records.
     pub rows: Vec<Row>,
     /// Answers to remember.
@@ -146,6 +133,15 @@ pub struct Changes {
     pub forget: Forget,
     /// Nothing before this can be read any more; never lower than it was.
     pub horizon: Option<Timestamp>,
+}
+
+impl Changes {
+    /// What they say of how far a partition is; nothing: not at all.
+    #[cfg(feature = "service")]
+    fn mark_of(&self, partition: u16) -> Mark {
+        let found = self.marks.iter().rev().find(|(of, _)| *of == partition);
+        found.map(|(_, mark)| mark.clone()).unwrap_or_default()
+    }
 }
 
 /// Which keys a scan visits.
@@ -228,6 +224,15 @@ pub trait State {
     /// # Errors
     /// [`StateError`].
     fn mark(&self, partition: u16) -> Result<Mark, StateError>;
+
+    /// A piece of what the state of a partition holds, about `bytes` long, and where the next one
+    /// begins. `from` is where the one before said; none: at the beginning. What is added
+    /// meanwhile may be in it or not; everything else is.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn export(&self, partition: u16, from: Option<&[u8]>, bytes: usize)
+    -> Result<(Vec<Item>, Option<Blob>), StateError>;
 
     /// Nothing before this can be read any more.
     ///

@@ -110,7 +110,8 @@ pub enum Effect<C> {
         /// server says that nobody listens there, [`Input::Refused`] names both.
         turn: u8,
     },
-    /// The answer to an `Ask`. Never [`Tell::NotPrimary`] nor [`Tell::Fault`].
+    /// The answer to an `Ask`. Never [`Tell::NotPrimary`], [`Tell::Deposed`],
+    /// [`Tell::Behind`] nor [`Tell::Fault`].
     Answer {
         /// Whose.
         caller: C,
@@ -134,6 +135,7 @@ pub struct Router<C> {
     timers: Wheel<Place>,
     pace: Pace,
     turn: u8,
+    redirected: u64,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl<C> Router<C> {
             timers: Wheel::default(),
             pace: Pace::new(seed),
             turn: 0,
+            redirected: 0,
         }
     }
 
@@ -209,6 +212,11 @@ impl<C> Router<C> {
     /// Requests without an answer.
     pub fn open(&self) -> usize {
         self.open.len()
+    }
+
+    /// Reads that a replica could not answer and that went on to the primary.
+    pub const fn redirected(&self) -> u64 {
+        self.redirected
     }
 
     /// Whether another request would be refused.
@@ -272,13 +280,15 @@ impl<C> Router<C> {
     }
 
     /// Sends a request to where its partition is led, as far as known. After a silence the
-    /// known leader is not trusted: whoever listens as primary gets it.
+    /// known leader is not trusted: whoever listens as primary gets it, and a read at a snapshot
+    /// goes to any replica.
     fn send(&mut self, now: Now, place: Place, out: &mut Vec<Effect<C>>) {
         let id = self.open.number(place);
         let Some(open) = self.open.get_mut(place) else { return };
         let partition = open.request.partition;
         let to = if open.waits_for.is_some() {
-            Target::Primary(partition)
+            let replica = size::at_snapshot(&open.request.ask) && open.silences % 2 == 0;
+            if replica { Target::Replica(partition) } else { Target::Primary(partition) }
         } else {
             self.routes.target(partition)
         };

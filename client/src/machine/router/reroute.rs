@@ -17,6 +17,13 @@ impl<C> Router<C> {
                     self.not_primary(now, place, primary.as_ref(), out);
                 }
             }
+            Tell::Deposed { primary } => self.deposed(now, place, last_try, primary.as_ref(), out),
+            Tell::Behind { primary, .. } => {
+                if last_try {
+                    self.redirected += 1;
+                    self.not_primary(now, place, primary.as_ref(), out);
+                }
+            }
             Tell::Fault(fault) => self.fault(now, place, last_try, fault, out),
             tell => self.answer(place, Ok(tell), out),
         }
@@ -34,6 +41,24 @@ impl<C> Router<C> {
         let partition = open.request.partition;
         self.routes.not_primary(partition, &asked, primary);
         self.go_on(now, place, &asked, out);
+    }
+
+    /// Whoever was asked led then and does not any more: what it began may still happen, so the
+    /// same request goes on to the next primary.
+    fn deposed(
+        &mut self,
+        now: Now,
+        place: Place,
+        last_try: bool,
+        primary: Option<&NodeId>,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        if let Some(open) = self.open.get_mut(place) {
+            open.silences += 1;
+        }
+        if last_try {
+            self.not_primary(now, place, primary, out);
+        }
     }
 
     /// Turned away by `asked`: goes to where the partition is led if that is elsewhere.

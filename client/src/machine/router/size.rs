@@ -1,12 +1,22 @@
 //! What a request weighs, and whether it can change the store.
 
 use catena_protocol::message::commit::End;
+use catena_protocol::message::read::At;
 use catena_protocol::message::store::Ask;
 use catena_protocol::message::write::Change;
 
 /// Whether a request can change the store.
 pub(super) const fn changes(ask: &Ask) -> bool {
     matches!(ask, Ask::Write(_) | Ask::Commit(_))
+}
+
+/// Whether a replica may answer that is far enough.
+pub(super) const fn at_snapshot(ask: &Ask) -> bool {
+    match ask {
+        Ask::Read(read) => matches!(read.at, At::Snapshot(_)),
+        Ask::Scan(scan) => matches!(scan.at, At::Snapshot(_)),
+        _ => false,
+    }
 }
 
 /// Bytes of keys and values, about.

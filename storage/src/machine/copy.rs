@@ -1,0 +1,219 @@
+//! A replica that missed more than the log still has takes a copy of the state over.
+//!
+//! ```text
+//! follower --Fetch--> primary      what comes behind record 50?
+//!          <--Gone---              that is not in the log any more
+//!          --Copy---> primary      piece after piece, each asked for again until it is there
+//!          <--Piece--              the state as of at least record 900; the log behind 900 stays
+//! ```
+//!
+//! What was here before is cleared first: a copy is never merged with something older, or what
+//! was forgotten elsewhere would come back. The pieces may hold more than the state at the mark,
+//! never less; what is more comes again with the log and is the same. The copy counts once it is
+//! durable as a whole. Until then the replica stands for nothing but the promise not to help a
+//! log that is behind what the others have.
+
+use super::role::Role;
+use super::tail::Tail;
+use super::{Effect, Event, Node};
+use crate::state::{Changes, Mark, State, StateError};
+use catena_protocol::Blob;
+use catena_protocol::clock::Now;
+use catena_protocol::message::gossip::{Line, Piece};
+use catena_protocol::message::replicate::Position;
+use catena_protocol::placement::Member;
+
+/// The same piece is asked for again after this.
+const PIECE_AGAIN_US: u64 = 200_000;
+/// The log behind a copy stays for so long after the last piece was asked for.
+const PIN_US: u64 = 10_000_000;
+/// Bytes of one piece, about.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A copy that is being taken over.
+#[derive(Debug)]
+pub(super) struct Copying {
+    /// What was here when it began: for voting.
+    pub(super) floor: Position,
+    /// Which piece comes next.
+    next: Option<Blob>,
+    /// What the copy stands for, once the first piece has come.
+    mark: Option<Mark>,
+    /// The batch with which the last piece becomes durable, once that has come.
+    ends: Option<u64>,
+    ask_us: u64,
+}
+
+impl Copying {
+    pub(super) const fn new(floor: Position) -> Self {
+        Self { floor, next: None, mark: None, ends: None, ask_us: 0 }
+    }
+}
+
+/// A copy that somebody takes from here.
+#[derive(Debug)]
+pub(super) struct Pin {
+    mark: Mark,
+    until_us: u64,
+}
+
+impl<C> super::partition::Partition<C> {
+    /// Another primary: a copy begins anew, for its pieces would not fit.
+    pub(super) fn copying_again(&mut self) {
+        if let Some(copying) = &mut self.copying
+            && copying.ends.is_none()
+        {
+            copying.next = None;
+            copying.mark = None;
+            copying.ask_us = 0;
+        }
+    }
+
+    /// Up to which record the log may be shortened at `now`.
+    pub(super) fn may_shorten(&self, now: Now) -> u64 {
+        let applied = self.applied.applied.index;
+        match &self.pin {
+            Some(pin) if pin.until_us > now.mono_us => applied.min(pin.mark.applied.index),
+            _ => applied,
+        }
+    }
+}
+
+impl<C> Node<C> {
+    /// The log does not reach back far enough: takes a copy.
+    pub(super) fn gone(
+        &mut self,
+        now: Now,
+        from: &Member,
+        number: u16,
+        epoch: u64,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let Some(partition) = self.partitions.get(usize::from(number)) else { return };
+        let follows = partition.primary() == Some(from) && partition.epoch == epoch;
+        if !follows || partition.copying.is_some() {
+            return;
+        }
+        out.push(Effect::Event(Event::Copies { partition: number }));
+        self.begin_copy(number);
+        self.go_on_copying(now, number, out);
+    }
+
+    /// Nothing that is here counts any more.
+    pub(super) fn begin_copy(&mut self, number: u16) {
+        let partition = &mut self.partitions[usize::from(number)];
+        let floor = partition.last().max(partition.mark.floor);
+        let freed = partition.pending.truncate(0);
+        self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        partition.copying = Some(Copying::new(floor));
+    }
+
+    /// Asks for the next piece, if it is time.
+    pub(super) fn go_on_copying(&mut self, now: Now, number: u16, out: &mut Vec<Effect<C>>) {
+        let partition = &mut self.partitions[usize::from(number)];
+        let epoch = partition.epoch;
+        let Some(primary) = partition.primary().cloned() else { return };
+        let Some(copying) = &mut partition.copying else { return };
+        if copying.ends.is_some() || now.mono_us < copying.ask_us {
+            return;
+        }
+        copying.ask_us = now.mono_us + PIECE_AGAIN_US;
+        let from = copying.next.clone();
+        let line = Line::Copy { partition: number, epoch, from };
+        out.push(Effect::Send { to: primary.node, line });
+    }
+
+    /// Somebody wants a piece.
+    pub(super) fn copied<S: State>(
+        &mut self,
+        now: Now,
+        to: &Member,
+        (number, epoch, from): (u16, u64, Option<Blob>),
+        state: &S,
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<(), StateError> {
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
+        if !matches!(partition.role, Role::Primary(_)) || partition.epoch != epoch {
+            return Ok(());
+        }
+        let until_us = now.mono_us + PIN_US;
+        let mark = match (&partition.pin, &from) {
+            (Some(pin), Some(_)) => pin.mark.clone(),
+            // Without the log behind it a copy is of no use: from the beginning.
+            (None, Some(_)) => return Ok(()),
+            (Some(pin), None) if pin.until_us > now.mono_us => pin.mark.clone(),
+            (_, None) => partition.applied.clone(),
+        };
+        partition.pin = Some(Pin { mark: mark.clone(), until_us });
+        let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), PIECE_BYTES)?;
+        let piece = Piece { partition: number, epoch, from, next, mark, items };
+        out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
+        Ok(())
+    }
+
+    /// A piece has come.
+    pub(super) fn take_piece(
+        &mut self,
+        now: Now,
+        from: &Member,
+        piece: Piece,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let number = piece.partition;
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
+        if partition.primary() != Some(from) || partition.epoch != piece.epoch {
+            return;
+        }
+        let Some(copying) = &mut partition.copying else { return };
+        if copying.ends.is_some() || copying.next != piece.from {
+            return;
+        }
+        let first = piece.from.is_none();
+        let mark = copying.mark.get_or_insert_with(|| piece.mark.clone()).clone();
+        if mark != piece.mark {
+            // Whoever gives it began anew: what came so far does not fit.
+            partition.copying_again();
+            return self.go_on_copying(now, number, out);
+        }
+        copying.floor = copying.floor.max(mark.applied);
+        copying.ask_us = 0;
+        let ends = piece.next.is_none();
+        copying.ends = ends.then_some(self.next_batch + 1);
+        copying.next = piece.next;
+        let floor = copying.floor;
+        let mut changes = Changes { clear: first.then_some(number), ..Changes::default() };
+        changes.take(number, piece.items);
+        let mark = match ends {
+            true => Mark { floor: mark.applied, ..mark },
+            false => Mark { copying: true, floor, ..Mark::default() },
+        };
+        changes.marks.push((number, mark.clone()));
+        if ends {
+            partition.mark = mark.clone();
+        }
+        self.apply(changes, vec![(number, mark)], ends, out);
+        self.go_on_copying(now, number, out);
+    }
+
+    /// The last piece is durable: the log goes on behind it.
+    pub(super) fn copy_ends(&mut self, number: u16) {
+        let partition = &mut self.partitions[usize::from(number)];
+        let mark = partition.mark.clone();
+        partition.copying = None;
+        partition.synced = mark.applied.index;
+        partition.tail = Tail::new(mark.applied, mark.hash);
+        partition.pending.restart(mark.applied.index);
+        partition.voters.restart(mark.voters.clone());
+        if let Role::Follower(following) = &mut partition.role {
+            following.matched = mark.applied.index;
+            following.fetch_us = 0;
+        }
+        partition.applied = mark;
+    }
+
+    /// Whether a copy is whole with this batch.
+    pub(super) fn ends_copy(&self, number: u16, batch: u64) -> bool {
+        let copying = self.partitions[usize::from(number)].copying.as_ref();
+        copying.is_some_and(|copying| copying.ends == Some(batch))
+    }
+}
