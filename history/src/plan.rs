@@ -86,6 +86,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(operations: &[Operation], versions: bool, values: &mut Values) -> Self {
+        let versions = versions && operations.iter().any(names_version);
         let mut steps = Vec::new();
         let mut maybes: HashMap<Change, Vec<u64>> = HashMap::new();
         for operation in operations {
@@ -100,10 +101,21 @@ impl Plan {
             }
         }
         steps.sort_by_key(|step| (step.invoked, step.returned));
-        let told = |step: &Step| step.seen != 0 || step.written != 0;
-        let versions = versions && steps.iter().any(told);
         Self { steps, maybes: sorted(maybes), versions }
     }
+}
+
+/// Whether a version is told or asked for.
+fn names_version(operation: &Operation) -> bool {
+    let asked = matches!(operation.call, Call::CompareVersion { expected, .. } if expected != 0);
+    asked
+        || match operation.outcome {
+            Outcome::Found { version, .. }
+            | Outcome::Done { version }
+            | Outcome::Sum { version, .. }
+            | Outcome::Differs { version, .. } => version != 0,
+            Outcome::Unknown | Outcome::Refused => false,
+        }
 }
 
 /// In an order that is the same in every run.

@@ -3,69 +3,69 @@
 
 use catena_history::{Call, History, Operation, Outcome};
 
-pub fn op(process: u64, from: u64, to: u64, call: Call, outcome: Outcome) -> Operation {
+pub(crate) fn op(process: u64, from: u64, to: u64, call: Call, outcome: Outcome) -> Operation {
     Operation { process, key: "k".into(), call, invoked: from, returned: Some(to), outcome }
 }
 
-pub fn lost(process: u64, from: u64, call: Call) -> Operation {
+pub(crate) fn lost(process: u64, from: u64, call: Call) -> Operation {
     let outcome = Outcome::Unknown;
     Operation { process, key: "k".into(), call, invoked: from, returned: None, outcome }
 }
 
-pub fn history(operations: impl IntoIterator<Item = Operation>) -> History {
+pub(crate) fn history(operations: impl IntoIterator<Item = Operation>) -> History {
     History::new(operations.into_iter().collect()).unwrap()
 }
 
-pub fn write(value: &str) -> Call {
+pub(crate) fn write(value: &str) -> Call {
     Call::Write { value: value.into() }
 }
 
-pub fn cas(expected: Option<&str>, new: &str) -> Call {
+pub(crate) fn cas(expected: Option<&str>, new: &str) -> Call {
     Call::CompareAndSet { expected: expected.map(Into::into), new: new.into() }
 }
 
-pub fn compare_version(expected: u64, new: &str) -> Call {
+pub(crate) fn compare_version(expected: u64, new: &str) -> Call {
     Call::CompareVersion { expected, new: new.into() }
 }
 
-pub fn add(delta: i64) -> Call {
+pub(crate) fn add(delta: i64) -> Call {
     Call::Add { delta }
 }
 
-pub fn done(version: u64) -> Outcome {
+pub(crate) fn done(version: u64) -> Outcome {
     Outcome::Done { version }
 }
 
-pub fn sum(sum: i64, version: u64) -> Outcome {
+pub(crate) fn sum(sum: i64, version: u64) -> Outcome {
     Outcome::Sum { sum, version }
 }
 
-pub fn found(value: &str, version: u64) -> Outcome {
+pub(crate) fn found(value: &str, version: u64) -> Outcome {
     Outcome::Found { value: Some(value.into()), version }
 }
 
-pub fn nothing(version: u64) -> Outcome {
+pub(crate) fn nothing(version: u64) -> Outcome {
     Outcome::Found { value: None, version }
 }
 
-pub fn differs(value: Option<&str>, version: u64) -> Outcome {
+pub(crate) fn differs(value: Option<&str>, version: u64) -> Outcome {
     Outcome::Differs { value: value.map(Into::into), version }
 }
 
 /// A call on its way: invoked, then takes effect, then returns.
 #[derive(Clone, Debug)]
-pub struct Planned {
-    pub process: u64,
-    pub invoked: u64,
-    pub effect: u64,
-    pub returned: u64,
-    pub call: Call,
-    pub fate: Fate,
+pub(crate) struct Planned {
+    pub(crate) process: u64,
+    pub(crate) invoked: u64,
+    pub(crate) effect: u64,
+    pub(crate) returned: u64,
+    pub(crate) call: Call,
+    pub(crate) fate: Fate,
 }
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Answered,
     /// It took effect; the answer was lost.
     AnswerLost,
@@ -76,14 +76,14 @@ pub enum Fate {
 
 /// One register that does what it is told: the model of a correct store.
 #[derive(Clone, Debug, Default)]
-pub struct Store {
-    pub value: Option<String>,
-    pub version: u64,
+pub(crate) struct Store {
+    pub(crate) value: Option<String>,
+    pub(crate) version: u64,
     clock: u64,
 }
 
 impl Store {
-    pub fn handle(&mut self, call: &Call) -> Outcome {
+    pub(crate) fn handle(&mut self, call: &Call) -> Outcome {
         match call {
             Call::Read => Outcome::Found { value: self.value.clone(), version: self.version },
             Call::Write { value } => done(self.put(Some(value.clone()))),
@@ -118,7 +118,7 @@ impl Store {
 }
 
 /// Runs the calls in the order of their effects.
-pub fn execute(mut calls: Vec<Planned>) -> Vec<Operation> {
+pub(crate) fn execute(mut calls: Vec<Planned>) -> Vec<Operation> {
     calls.sort_by_key(|call| call.effect);
     let mut store = Store::default();
     let mut operations: Vec<Operation> =
@@ -142,10 +142,10 @@ fn outcome(store: &mut Store, planned: Planned) -> Operation {
 }
 
 /// Chance with a seed.
-pub struct Chance(pub u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -154,7 +154,7 @@ impl Chance {
 }
 
 /// Clients that call one after the other; `unknown` of a hundred answers are lost.
-pub fn busy(
+pub(crate) fn busy(
     chance: &mut Chance,
     clients: u64,
     count: usize,
@@ -184,7 +184,7 @@ pub fn busy(
 }
 
 /// The same without versions: what a store that tells none would have answered.
-pub fn without_versions(operations: Vec<Operation>) -> Vec<Operation> {
+pub(crate) fn without_versions(operations: Vec<Operation>) -> Vec<Operation> {
     let strip = |mut operation: Operation| {
         match &mut operation.outcome {
             Outcome::Found { version, .. }
