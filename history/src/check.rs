@@ -51,16 +51,16 @@ const NAMING: usize = 10;
 
 fn judge(key: &str, operations: &[Operation], limits: Limits) -> Verdict {
     let with_versions = order(operations, true, limits);
-    if matches!(with_versions, Found::Order) {
+    if matches!(with_versions, Found::Order(_)) {
         return Verdict::Linearizable;
     }
     let states = match with_versions {
-        Found::NoOrder(_) => limits.states / NAMING,
+        Found::NoOrder => limits.states / NAMING,
         _ => limits.states,
     };
     let rule = match (with_versions, order(operations, false, Limits { states })) {
-        (_, Found::NoOrder(_)) => Rule::Values,
-        (Found::NoOrder(_), _) => Rule::Versions,
+        (_, Found::NoOrder) => Rule::Values,
+        (Found::NoOrder, _) => Rule::Versions,
         _ => {
             let reason = format!("no order was found within {} states", limits.states);
             return Verdict::Undecided { key: key.to_owned(), reason };

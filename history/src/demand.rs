@@ -85,6 +85,7 @@ impl Demand {
         let at = value.0 as usize;
         let looked_at = self.looks.get(at).is_some_and(|looks| *looks > 0);
         let maybe = self.maybe_looks.get(at).is_some_and(|looks| *looks);
-        !looked_at && !maybe && !(self.additions && values.integer(value).is_some())
+        let added = self.additions && values.integer(value).is_some();
+        !(looked_at || maybe || added)
     }
 }

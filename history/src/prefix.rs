@@ -4,7 +4,7 @@ use crate::check::Limits;
 use crate::operation::{Call, Operation, Outcome};
 use crate::plan::Plan;
 use crate::register::Register;
-use crate::search::{Found, Furthest, search};
+use crate::search::{Found, Placed, search};
 use crate::value::Values;
 use crate::verdict::{Evidence, Held, Rule};
 
@@ -20,10 +20,10 @@ pub(crate) fn smallest_without_order(
     let (mut good, mut bad) = (0, returns.len());
     while bad - good > 1 {
         let middle = good.midpoint(bad);
-        let part = until(operations, &returns[..middle]);
-        match furthest(&part, rule, limits) {
-            Some(_) => bad = middle,
-            None => good = middle,
+        let part = part(operations, &returns[..middle], now(operations, &returns[..middle]));
+        match order(&part, rule, limits) {
+            Found::NoOrder => bad = middle,
+            Found::Order(_) | Found::GaveUp => good = middle,
         }
     }
     evidence(operations, &returns[..bad], rule, limits)
@@ -38,12 +38,17 @@ fn returns(operations: &[Operation]) -> Vec<usize> {
     returns
 }
 
-/// What was known when the last of `returned` had returned: what returns later is open.
-fn until(operations: &[Operation], returned: &[usize]) -> Vec<Operation> {
-    let now = returned.last().and_then(|at| operations[*at].returned).unwrap_or(0);
-    let mut answered = vec![false; operations.len()];
-    returned.iter().for_each(|at| answered[*at] = true);
-    let invoked = operations.iter().zip(answered).filter(|(operation, _)| operation.invoked <= now);
+/// When the last of `answered` returned.
+fn now(operations: &[Operation], answered: &[usize]) -> u64 {
+    answered.last().and_then(|at| operations[*at].returned).unwrap_or(0)
+}
+
+/// What was known at a time, if `answered` had an answer by then: everything else is open.
+fn part(operations: &[Operation], answered: &[usize], now: u64) -> Vec<Operation> {
+    let mut has_answer = vec![false; operations.len()];
+    answered.iter().for_each(|at| has_answer[*at] = true);
+    let all = operations.iter().zip(has_answer);
+    let invoked = all.filter(|(operation, _)| operation.invoked <= now);
     invoked
         .map(|(operation, answered)| match operation.outcome {
             Outcome::Refused => operation.clone(),
@@ -53,31 +58,42 @@ fn until(operations: &[Operation], returned: &[usize]) -> Vec<Operation> {
         .collect()
 }
 
-/// How far the orders of a part get; none: to its end, or nobody knows.
-fn furthest(part: &[Operation], rule: Rule, limits: Limits) -> Option<(Furthest, Values)> {
+fn order(part: &[Operation], rule: Rule, limits: Limits) -> Found {
     let mut values = Values::new();
     let plan = Plan::new(part, rule == Rule::Versions, &mut values);
-    match search(&plan, &mut values, limits.states) {
-        Found::NoOrder(furthest) => Some((furthest, values)),
-        Found::Order | Found::GaveUp => None,
-    }
+    search(&plan, &mut values, limits.states)
 }
 
-fn evidence(operations: &[Operation], returned: &[usize], rule: Rule, limits: Limits) -> Evidence {
-    let part = until(operations, returned);
-    let (furthest, values) =
-        furthest(&part, rule, limits).unwrap_or((Furthest::default(), Values::new()));
-    let last = returned.last().map_or_else(|| operations[0].clone(), |at| operations[*at].clone());
-    let mut open: Vec<Operation> = part.into_iter().filter(|one| beside(one, &last)).collect();
+fn evidence(operations: &[Operation], answered: &[usize], rule: Rule, limits: Limits) -> Evidence {
+    let now = now(operations, answered);
+    let (others, last) = match answered.split_last() {
+        Some((last, others)) => (others, operations[*last].clone()),
+        None => (answered, operations[0].clone()),
+    };
+    let mut open = part(operations, answered, now);
+    open.retain(|operation| beside(operation, &last));
     open.sort_by_key(|operation| std::cmp::Reverse(operation.invoked));
-    Evidence::NoOrder {
-        rule,
-        answered: returned.len(),
-        placed: furthest.placed,
-        held: furthest.held.into_iter().map(|register| held(register, &values)).collect(),
-        open,
-        last: Box::new(last),
-    }
+    let held = held_meanwhile(&part(operations, others, now), &last, rule, limits);
+    Evidence::NoOrder { rule, answered: answered.len(), held, last: Box::new(last), open }
+}
+
+/// So many values are kept for the explanation.
+const HELD: usize = 16;
+
+/// What the key holds, in one order of the other answers, while the last one could have happened.
+fn held_meanwhile(others: &[Operation], last: &Operation, rule: Rule, limits: Limits) -> Vec<Held> {
+    let mut values = Values::new();
+    let plan = Plan::new(others, rule == Rule::Versions, &mut values);
+    let Found::Order(order) = search(&plan, &mut values, limits.states) else { return Vec::new() };
+    let precedes =
+        |placed: &Placed| placed.step.is_some_and(|step| plan.steps[step].returned < last.invoked);
+    let before = order.iter().rposition(precedes);
+    let first = before.map_or(Register::EMPTY, |at| order[at].register);
+    let later = order[before.map_or(0, |at| at + 1)..].iter().map(|placed| placed.register);
+    let mut held: Vec<Held> =
+        std::iter::once(first).chain(later).map(|register| held(register, &values)).collect();
+    held.dedup();
+    held.split_off(held.len().saturating_sub(HELD))
 }
 
 /// Whether an operation may have taken effect in the time of the last one, and have mattered.

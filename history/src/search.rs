@@ -14,24 +14,22 @@ use std::collections::HashSet;
 /// How a search ended.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// There is an order.
-    Order,
-    /// There is none; so far did the best attempts get.
-    NoOrder(Furthest),
+    /// There is an order: this one.
+    Order(Vec<Placed>),
+    /// There is none.
+    NoOrder,
     /// More states than allowed.
     GaveUp,
 }
 
-/// The states after as many answered operations as can be ordered.
-#[derive(Debug, Default)]
-pub(crate) struct Furthest {
-    pub(crate) placed: usize,
-    /// At most [`HELD`] of them.
-    pub(crate) held: Vec<Register>,
+/// One place of an order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    /// The step; none: an operation of unknown outcome.
+    pub(crate) step: Option<usize>,
+    /// What the key holds after it.
+    pub(crate) register: Register,
 }
-
-/// So many states are kept for the explanation.
-const HELD: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 enum Move {
@@ -42,6 +40,7 @@ enum Move {
 /// A state on the current path and what is still to be tried from it, the last first.
 struct Frame {
     came_by: Option<Move>,
+    register: Register,
     moves: Vec<(Move, Register)>,
 }
 
@@ -63,7 +62,6 @@ struct Search<'a> {
     demand: Demand,
     path: u128,
     visited: HashSet<u128>,
-    furthest: Furthest,
 }
 
 /// Looks for an order of a plan, through at most `limit` states.
@@ -91,16 +89,14 @@ impl<'a> Search<'a> {
             low_version: 0,
             path: 0,
             visited: HashSet::new(),
-            furthest: Furthest::default(),
         }
     }
 
     fn run(&mut self, limit: usize) -> Found {
         if self.plan.steps.is_empty() {
-            return Found::Order;
+            return Found::Order(Vec::new());
         }
-        self.visit(Register::EMPTY);
-        let mut path = vec![Frame { came_by: None, moves: self.moves(Register::EMPTY) }];
+        let mut path = vec![self.frame(None, Register::EMPTY)];
         while let Some(frame) = path.last_mut() {
             let Some((by, register)) = frame.moves.pop() else {
                 let left = path.pop().and_then(|frame| frame.came_by);
@@ -108,32 +104,23 @@ impl<'a> Search<'a> {
                 continue;
             };
             self.make(by);
-            if self.placed_count == self.plan.steps.len() {
-                return Found::Order;
-            }
-            if !self.visit(register) {
+            if !self.visited.insert(self.path ^ register_hash(register)) {
                 self.undo(by);
                 continue;
+            }
+            path.push(self.frame(Some(by), register));
+            if self.placed_count == self.plan.steps.len() {
+                return Found::Order(order(&path));
             }
             if self.visited.len() > limit {
                 return Found::GaveUp;
             }
-            path.push(Frame { came_by: Some(by), moves: self.moves(register) });
         }
-        Found::NoOrder(std::mem::take(&mut self.furthest))
+        Found::NoOrder
     }
 
-    /// Whether this state is new.
-    fn visit(&mut self, register: Register) -> bool {
-        if self.placed_count > self.furthest.placed {
-            self.furthest = Furthest { placed: self.placed_count, held: Vec::new() };
-        }
-        let held = &mut self.furthest.held;
-        let furthest = self.placed_count == self.furthest.placed && !register.unseen;
-        if furthest && held.len() < HELD && !held.contains(&register) {
-            held.push(register);
-        }
-        self.visited.insert(self.path ^ register_hash(register))
+    fn frame(&mut self, came_by: Option<Move>, register: Register) -> Frame {
+        Frame { came_by, register, moves: self.moves(register) }
     }
 
     fn make(&mut self, by: Move) {
@@ -364,6 +351,17 @@ impl<'a> Search<'a> {
         }
         wanted
     }
+}
+
+fn order(path: &[Frame]) -> Vec<Placed> {
+    let place = |frame: &Frame| {
+        let step = match frame.came_by? {
+            Move::Step(step) => Some(step),
+            Move::Maybe(_) => None,
+        };
+        Some(Placed { step, register: frame.register })
+    };
+    path.iter().filter_map(place).collect()
 }
 
 /// Values that somebody would like to find.

@@ -38,9 +38,8 @@ pub enum Evidence {
         rule: Rule,
         /// How many operations had an answer by then.
         answered: usize,
-        /// How many of them at most have an order together.
-        placed: usize,
-        /// What the key may hold after these: some of the possibilities.
+        /// What the key holds, in turn, while the last operation is under way, in one order that
+        /// explains all other answers: the last of these.
         held: Vec<Held>,
         /// The last answer. Without it an order was found, or at least none was ruled out.
         last: Box<Operation>,
@@ -94,14 +93,17 @@ impl fmt::Display for Violation {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoOrder { rule, answered, placed, held, last, open } => {
+            Self::NoOrder { rule, answered, held, last, open } => {
                 let what = match rule {
                     Rule::Values => "values",
                     Rule::Versions => "versions (the values alone may have an order)",
                 };
                 write!(f, "no order of the first {answered} answers explains the {what}")?;
                 write!(f, "\n  last answer: {last}")?;
-                write!(f, "\n  the longest order has {placed}; then the key holds one of:")?;
+                write!(
+                    f,
+                    "\n  without it there is an order; in that the key holds meanwhile, in turn:"
+                )?;
                 lines(f, held)?;
                 write!(f, "\n  under way beside the last answer:")?;
                 lines(f, open)
