@@ -15,10 +15,11 @@ pub mod id;
 pub mod key;
 pub mod limit;
 pub mod message;
+pub mod placement;
 pub mod subject;
 
 pub use clock::Timestamp;
 pub use codec::Blob;
 pub use fault::{Code, Fault};
-pub use id::{AttemptId, ChainHash, JobId, Name, NodeId, RequestId};
+pub use id::{AttemptId, ChainHash, ClusterId, DiskId, JobId, Name, NodeId, RequestId};
 pub use key::{Key, partition};

@@ -3,6 +3,7 @@
 pub mod assign;
 pub mod commit;
 pub mod finish;
+pub mod founding;
 pub mod handoff;
 pub mod heartbeat;
 pub mod read;
