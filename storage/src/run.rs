@@ -49,10 +49,10 @@ pub async fn run(
         found = find(&config, &directory, settings) => found?,
         () = shutdown.requested() => return Ok(()),
     };
-    let Found { owner, identity, link, cluster } = found;
+    let Found { owner, identity, link, cluster, answering } = found;
     let service = Service::start(&config, &directory, &owner, identity, link, cluster).await?;
     let ended = service.serve(shutdown).await;
-    drop(directory);
+    drop((directory, answering));
     ended
 }
 
@@ -92,7 +92,7 @@ impl Service {
                 .await
                 .map_err(|_| Error::Thread("opening"))??;
         if !owner.begun {
-            directory.set_owner(&Owner { begun: true, ..*owner })?;
+            directory.set_owner(&Owner { begun: true, ..owner.clone() })?;
         }
         let (sender, reports) = unbounded_channel();
         let thread =
