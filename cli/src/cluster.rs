@@ -20,6 +20,9 @@ pub struct Plan {
     pub nats: Option<Settings>,
     /// Port of the NATS server that is started; 0: any free one.
     pub nats_port: u16,
+    /// Number of storage nodes, fixed for the life of the data: `storage-1` and so on, each with a
+    /// folder of its name. More than one need JetStream.
+    pub storage: usize,
     /// Number of schedulers.
     pub schedulers: usize,
     /// Number of workers.
@@ -29,12 +32,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// One scheduler and two workers with a NATS server of their own, data in `data`.
+    /// One storage node, one scheduler and two workers with a NATS server of their own, data in `data`.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
             nats: None,
             nats_port: 0,
+            storage: 1,
             schedulers: 1,
             workers: 2,
             registry: Registry::built_in(),
@@ -47,6 +51,8 @@ impl Plan {
 pub struct Cluster {
     settings: Settings,
     nats: Option<NatsServer>,
+    /// The storage nodes that found it, whether they run or not.
+    founders: Vec<NodeId>,
     services: Vec<Running>,
 }
 
@@ -79,8 +85,12 @@ impl Cluster {
                 (Settings::url(server.url()), Some(server))
             }
         };
-        let mut cluster = Self { settings, nats, services: Vec::new() };
-        cluster.add_storage("storage-1", plan.data.join("storage-1"))?;
+        let named = |n| NodeId::new(format!("storage-{n}")).map_err(Failure::usage);
+        let founders = (1..=plan.storage).map(named).collect::<Result<Vec<_>, _>>()?;
+        let mut cluster = Self { settings, nats, founders, services: Vec::new() };
+        for id in cluster.founders.clone() {
+            cluster.add_storage(id.as_str(), plan.data.join(id.as_str()))?;
+        }
         for n in 1..=plan.schedulers {
             cluster.add_scheduler(&format!("scheduler-{n}"))?;
         }
@@ -91,15 +101,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Adds a storage node that keeps its data in `data`.
+    /// Adds one of the storage nodes of the plan, which keeps its data in `data`: again after it
+    /// was stopped or killed, or with an empty folder in its place.
     ///
     /// # Errors
-    /// If `id` is no node id.
+    /// If `id` is no node id. One that is not of the plan ends at once.
     pub fn add_storage(&mut self, id: &str, data: PathBuf) -> Result<(), Failure> {
         let settings = self.settings.clone();
+        let founders = Some(catena_storage::Founders::Named(self.founders.clone()));
         self.add(Role::Storage, id, move |id, shutdown| async move {
-            let config =
-                catena_storage::Config { id: Some(id), ..catena_storage::Config::new(data) };
+            let defaults = catena_storage::Config::new(data);
+            let config = catena_storage::Config { id: Some(id), founders, ..defaults };
             catena_storage::run(config, settings, shutdown).await.map_err(|e| e.to_string())
         })
     }

@@ -13,15 +13,21 @@ struct Dev {
     process: Child,
     errors: Lines<BufReader<ChildStderr>>,
     url: String,
-    _folder: tempfile::TempDir,
+    greeting: String,
+    folder: tempfile::TempDir,
 }
 
 impl Dev {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_catena"))
             .args(["dev", "--nats-port", "0", "--data"])
             .arg(folder.path())
+            .args(arguments)
             .env_remove("NATS_URL")
             .env("XDG_CONFIG_HOME", folder.path())
             .stdout(Stdio::piped())
@@ -30,9 +36,11 @@ impl Dev {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut greeting = String::new();
         let url = within(30, "dev says where NATS is", async {
             loop {
                 let line = lines.next_line().await.unwrap().unwrap();
+                greeting += &line;
                 if let Some(at) = line.find("nats://") {
                     return line[at..].trim().to_owned();
                 }
@@ -40,7 +48,7 @@ impl Dev {
         })
         .await;
         let errors = BufReader::new(process.stderr.take().unwrap()).lines();
-        Self { process, errors, url, _folder: folder }
+        Self { process, errors, url, greeting, folder }
     }
 
     async fn interrupt(&self) {
@@ -83,6 +91,29 @@ async fn ctrl_c_drains_and_ends_everything() {
     dev.interrupt().await;
     assert!(dev.ended().await.success());
     dev.nats_is_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_storage_nodes_found_one_cluster() {
+    let mut dev = Dev::start_with(&["--storage", "3"]).await;
+    assert!(dev.greeting.contains("3 storage node(s)"), "{}", dev.greeting);
+    let identity = |n| {
+        let path = dev.folder.path().join(format!("storage-{n}")).join("identity");
+        std::fs::read_to_string(path).unwrap()
+    };
+    let about = |n, part: &str| -> Vec<String> {
+        let lines = identity(n);
+        lines.lines().filter(|line| line.starts_with(part)).map(str::to_owned).collect()
+    };
+    assert_eq!(about(1, "node "), ["node storage-1"]);
+    assert_eq!(about(1, "replicas "), ["replicas 3"]);
+    for part in ["cluster ", "member "] {
+        assert_eq!(about(1, part), about(2, part));
+        assert_eq!(about(1, part), about(3, part));
+    }
+    assert_eq!(about(1, "member ").len(), 3);
+    dev.interrupt().await;
+    assert!(dev.ended().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

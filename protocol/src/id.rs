@@ -12,7 +12,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 macro_rules! sixteen_bytes {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $form:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         pub struct $name(pub [u8; 16]);
@@ -38,13 +38,13 @@ macro_rules! sixteen_bytes {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}", Uuid::from_bytes(self.0))
+                write!(f, "{}", Uuid::from_bytes(self.0).$form())
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}", Uuid::from_bytes(self.0))
+                write!(f, "{}", Uuid::from_bytes(self.0).$form())
             }
         }
 
@@ -113,28 +113,33 @@ sixteen_bytes! {
     ///
     /// With an idempotency key the job is *keyed*: time and randomness are a SHA-256 of chain,
     /// routing key and idempotency key, so that the same request always names the same job.
-    JobId
+    JobId, hyphenated
 }
 
 sixteen_bytes! {
     /// One try at running a job: 128 random bits.
-    AttemptId
+    AttemptId, hyphenated
 }
 
 sixteen_bytes! {
     /// One direct write as its caller meant it, however often it is sent: 128 random bits.
-    RequestId
-}
-
-sixteen_bytes! {
-    /// One data directory of a storage node, made with it: 128 random bits. A node whose data is
-    /// gone comes back under another one.
-    DiskId
+    RequestId, hyphenated
 }
 
 sixteen_bytes! {
     /// A chain as a job runs it, by content: the first half of the SHA-256 of its encoding.
-    ChainHash
+    ChainHash, hyphenated
+}
+
+sixteen_bytes! {
+    /// A cluster, for its life; written as 32 hexadecimal digits.
+    ClusterId, simple
+}
+
+sixteen_bytes! {
+    /// What one data directory of a storage node holds, from its first use until it is emptied:
+    /// 128 random bits, written as 32 hexadecimal digits.
+    DiskId, simple
 }
 
 const KEYED: u8 = 0b0010_0000;
@@ -300,6 +305,15 @@ mod tests {
         assert_eq!(id.submitted_ms(), Some(1_795_000_000_123));
         assert_eq!(Uuid::from_bytes(id.0).get_version_num(), 8);
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn disks_and_clusters_are_written_in_plain_hexadecimal() {
+        let disk = DiskId([0xab; 16]);
+        assert_eq!(disk.to_string(), "ab".repeat(16));
+        assert_eq!(disk.to_string().parse(), Ok(disk));
+        assert_eq!(serde_json::to_value(disk).unwrap(), "ab".repeat(16));
+        assert!("ab".repeat(15).parse::<ClusterId>().is_err());
     }
 
     #[test]

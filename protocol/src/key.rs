@@ -83,10 +83,13 @@ pub fn tag(key: &str) -> &str {
 /// The partition of a key or routing key: 32-bit FNV-1a of its tag, modulo `partitions`. The
 /// same function as `{{partition}}` in a NATS subject mapping.
 pub fn partition(key: &str, partitions: u16) -> u16 {
-    let hash = tag(key)
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    (hash % u32::from(partitions.max(1))) as u16
+    (fnv_1a(tag(key)) % u32::from(partitions.max(1))) as u16
+}
+
+/// 32-bit FNV-1a.
+pub(crate) fn fnv_1a(text: &str) -> u32 {
+    text.bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 impl fmt::Debug for Key {

@@ -21,6 +21,6 @@ pub mod subject;
 pub use clock::Timestamp;
 pub use codec::Blob;
 pub use fault::{Code, Fault};
-pub use id::{AttemptId, ChainHash, DiskId, JobId, Name, NodeId, RequestId};
+pub use id::{AttemptId, ChainHash, ClusterId, DiskId, JobId, Name, NodeId, RequestId};
 pub use key::{Key, partition};
 pub use placement::Member;

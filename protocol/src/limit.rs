@@ -34,6 +34,8 @@ pub const BATCH_ITEMS: usize = 65_536;
 pub const SCAN_RECORDS: u32 = 1_000;
 /// Default number of partitions of a cluster, fixed for the cluster's life.
 pub const PARTITIONS: u16 = 64;
+/// Most storage nodes that found a cluster together.
+pub const FOUNDERS: usize = 64;
 /// How far a remote clock may run ahead of ours before its timestamps are refused, in
 /// microseconds.
 pub const CLOCK_OFFSET_US: u64 = 500_000;

@@ -239,6 +239,11 @@ impl Subjects {
         format!("{}.cluster", self.prefix)
     }
 
+    /// Publish: storage nodes that are about to found a cluster, and what others say to that.
+    pub fn founding(&self) -> String {
+        format!("{}.founding", self.prefix)
+    }
+
     /// Publish: one line of JSON for each state change of a job.
     pub fn event(&self, job: &str) -> String {
         format!("{}.event.job.{job}", self.prefix)

@@ -7,6 +7,7 @@ use catena_protocol::chain::{Chain, Effect, Isolation, Service, Step as ChainSte
 use catena_protocol::message::assign::{Assignment, Check, Checked, Reply, Wanted};
 use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
 use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::founding::{Announcement, Plan};
 use catena_protocol::message::handoff::{Effects, Step};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};
 use catena_protocol::message::read::{At, Found, Read, Record, Scan};
@@ -14,8 +15,10 @@ use catena_protocol::message::replicate::{Decision, LogRecord};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::message::submit::Submit;
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
+use catena_protocol::placement::Member;
 use catena_protocol::{
-    AttemptId, Blob, ChainHash, Code, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp, codec,
+    AttemptId, Blob, ChainHash, ClusterId, Code, DiskId, Fault, JobId, Key, Name, NodeId,
+    RequestId, Timestamp, codec,
 };
 use minicbor::{Decode, Encode};
 use std::fmt::{Debug, Write as _};
@@ -172,6 +175,15 @@ fn heartbeats(wire: &mut Wire) {
     }
 }
 
+fn founding(wire: &mut Wire) {
+    let member = Member { node: node("n1"), disk: DiskId([5; 16]) };
+    let plan = Plan { size: 3, partitions: 64, replicas: 3 };
+    for (what, cluster) in [("founding-empty", None), ("founding-member", Some(ClusterId([6; 16])))]
+    {
+        wire.add(what, Announcement { member: member.clone(), cluster, plan });
+    }
+}
+
 fn requests(wire: &mut Wire) {
     let write = |change, condition| {
         let mutation = Mutation { key: key("k"), change };
@@ -254,6 +266,7 @@ fn messages_have_the_bytes_that_were_agreed() {
     let mut wire = Wire::default();
     jobs(&mut wire);
     heartbeats(&mut wire);
+    founding(&mut wire);
     requests(&mut wire);
     responses(&mut wire);
     log_records(&mut wire);

@@ -2,18 +2,23 @@
 //!
 //! ```text
 //! lock       held by the one process that uses the directory
-//! identity   cluster, disk and number of partitions, with a checksum
+//! founding   node and disk, from the first start until there is a cluster
+//! identity   node, disk and cluster, from then on
 //! log/       the write-ahead log
 //! state/     the storage engine
 //! ```
 
 use crate::error::Error;
 use crate::log;
+use catena_protocol::placement::Member;
+use catena_protocol::{ClusterId, DiskId, NodeId};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-const FORMAT: &str = "catena-storage 1";
+const IDENTITY: &str = "catena-storage 2";
+const FOUNDING: &str = "catena-founding 1";
 
 /// A data directory that this process alone uses.
 #[derive(Debug)]
@@ -23,10 +28,16 @@ pub(crate) struct DataDirectory {
 }
 
 /// Whose data a directory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
+    /// The cluster, and the disk that this directory is.
     pub(crate) ids: log::Identity,
+    pub(crate) node: NodeId,
     pub(crate) partitions: u16,
+    pub(crate) replicas: u8,
+    /// Who founded the cluster. This node is among them, but on another disk if the one that it
+    /// was founded with is gone.
+    pub(crate) members: Vec<Member>,
     /// Whether the log was begun: from then on a directory without one has lost it.
     pub(crate) begun: bool,
 }
@@ -61,15 +72,36 @@ impl DataDirectory {
         self.path.join("identity")
     }
 
+    fn founding(&self) -> PathBuf {
+        self.path.join("founding")
+    }
+
     /// Whose data it holds; none: nobody's yet.
     pub(crate) fn owner(&self) -> Result<Option<Owner>, Error> {
-        let path = self.identity();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.must_be_empty(),
-            Err(error) => return Err(failed("read", &path)(error)),
-        };
-        parse(&text).map(Some).map_err(|why| Error::Identity { path, why: why.to_owned() })
+        match self.read(self.identity(), parse_owner)? {
+            Some(owner) => Ok(Some(owner)),
+            None => self.must_be_empty(),
+        }
+    }
+
+    /// As whom it announced itself while it is nobody's; none: it never did.
+    pub(crate) fn candidate(&self) -> Result<Option<Member>, Error> {
+        self.read(self.founding(), parse_candidate)
+    }
+
+    fn read<T>(
+        &self,
+        path: PathBuf,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, Error> {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let parsed = unseal(&text).and_then(parse);
+                parsed.map(Some).map_err(|why| Error::Identity { path, why: why.to_owned() })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
     }
 
     /// A directory with data but without a name is not a new one.
@@ -83,16 +115,27 @@ impl DataDirectory {
 
     /// Says, durably, whose data it holds.
     pub(crate) fn set_owner(&self, owner: &Owner) -> Result<(), Error> {
-        let path = self.identity();
-        let new = self.path.join("identity.new");
+        self.write(&self.identity(), &render_owner(owner))?;
+        // Where there is an identity nobody looks at this any more.
+        let _ = std::fs::remove_file(self.founding());
+        Ok(())
+    }
+
+    /// Says, durably, as whom it announces itself.
+    pub(crate) fn set_candidate(&self, candidate: &Member) -> Result<(), Error> {
+        self.write(&self.founding(), &render_candidate(candidate))
+    }
+
+    fn write(&self, path: &Path, body: &str) -> Result<(), Error> {
+        let new = path.with_extension("new");
         let write = || -> io::Result<()> {
             let mut file = File::create(&new)?;
-            file.write_all(render(owner).as_bytes())?;
+            file.write_all(seal(body).as_bytes())?;
             file.sync_all()?;
-            std::fs::rename(&new, &path)?;
+            std::fs::rename(&new, path)?;
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(failed("write", &path))
+        write().map_err(failed("write", path))
     }
 }
 
@@ -101,38 +144,83 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Data { doing, path, source }
 }
 
-fn render(owner: &Owner) -> String {
-    let body = format!(
-        "{FORMAT}\ncluster {}\ndisk {}\npartitions {}\nbegun {}\n",
-        hex(&owner.ids.cluster),
-        hex(&owner.ids.disk),
-        owner.partitions,
-        owner.begun
-    );
+fn seal(body: &str) -> String {
     format!("{body}crc32 {:08x}\n", crc32fast::hash(body.as_bytes()))
 }
 
-fn parse(text: &str) -> Result<Owner, &'static str> {
+fn unseal(text: &str) -> Result<&str, &'static str> {
     let (body, sum) = text.rfind("crc32 ").map(|at| text.split_at(at)).ok_or("it is cut short")?;
     let sum = sum.strip_prefix("crc32 ").map(str::trim_end).unwrap_or_default();
-    if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(body.as_bytes())) {
-        return Err("it does not match its checksum");
+    if u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(body.as_bytes())) {
+        Ok(body)
+    } else {
+        Err("it does not match its checksum")
     }
-    let mut lines = body.lines();
-    if lines.next() != Some(FORMAT) {
-        return Err("it has another format than this program knows");
+}
+
+fn render_owner(owner: &Owner) -> String {
+    let member = |member: &Member| format!("member {} {}\n", member.node, member.disk);
+    format!(
+        "{IDENTITY}\nnode {}\ndisk {}\ncluster {}\npartitions {}\nreplicas {}\nbegun {}\n{}",
+        owner.node,
+        hex(&owner.ids.disk),
+        hex(&owner.ids.cluster),
+        owner.partitions,
+        owner.replicas,
+        owner.begun,
+        owner.members.iter().map(member).collect::<String>()
+    )
+}
+
+fn parse_owner(body: &str) -> Result<Owner, &'static str> {
+    let mut fields = Fields::of(IDENTITY, body)?;
+    let node = fields.take("node ").ok_or("it names no node")?;
+    let disk: DiskId = fields.take("disk ").ok_or("it names no disk")?;
+    let cluster: ClusterId = fields.take("cluster ").ok_or("it names no cluster")?;
+    let partitions = fields.take("partitions ").filter(|partitions| *partitions > 0);
+    let partitions = partitions.ok_or("it names no number of partitions")?;
+    let replicas = fields.take("replicas ").filter(|replicas| *replicas > 0);
+    let replicas = replicas.ok_or("it names no number of replicas")?;
+    let begun = fields.take("begun ").ok_or("it does not say whether the log was begun")?;
+    let members: Option<Vec<Member>> = fields.0.map(parse_member).collect();
+    let members = members.filter(|members| members.iter().any(|member| member.node == node));
+    let members = members.ok_or("it does not name the members")?;
+    let ids = log::Identity { cluster: cluster.0, disk: disk.0 };
+    Ok(Owner { ids, node, partitions, replicas, members, begun })
+}
+
+fn parse_member(line: &str) -> Option<Member> {
+    let (node, disk) = line.strip_prefix("member ")?.split_once(' ')?;
+    Some(Member { node: node.parse().ok()?, disk: disk.parse().ok()? })
+}
+
+fn render_candidate(candidate: &Member) -> String {
+    format!("{FOUNDING}\nnode {}\ndisk {}\n", candidate.node, candidate.disk)
+}
+
+fn parse_candidate(body: &str) -> Result<Member, &'static str> {
+    let mut fields = Fields::of(FOUNDING, body)?;
+    let node = fields.take("node ").ok_or("it names no node")?;
+    let disk = fields.take("disk ").ok_or("it names no disk")?;
+    Ok(Member { node, disk })
+}
+
+/// Lines of name and value, in a fixed order.
+struct Fields<'a>(std::str::Lines<'a>);
+
+impl<'a> Fields<'a> {
+    fn of(format: &str, body: &'a str) -> Result<Self, &'static str> {
+        let mut lines = body.lines();
+        if lines.next() == Some(format) {
+            Ok(Self(lines))
+        } else {
+            Err("it has another format than this program knows")
+        }
     }
-    let mut field = |name: &str| lines.next().and_then(|line| line.strip_prefix(name));
-    let cluster = field("cluster ").and_then(unhex).ok_or("it names no cluster")?;
-    let disk = field("disk ").and_then(unhex).ok_or("it names no disk")?;
-    let partitions = field("partitions ")
-        .and_then(|text| text.parse().ok())
-        .filter(|partitions| *partitions > 0)
-        .ok_or("it names no number of partitions")?;
-    let begun = field("begun ")
-        .and_then(|text| text.parse().ok())
-        .ok_or("it does not say whether the log was begun")?;
-    Ok(Owner { begun, ids: log::Identity { cluster, disk }, partitions })
+
+    fn take<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        self.0.next()?.strip_prefix(name)?.parse().ok()
+    }
 }
 
 /// An id as text.
@@ -140,23 +228,41 @@ pub(crate) fn hex(id: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*id))
 }
 
-fn unhex(text: &str) -> Option<[u8; 16]> {
-    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
-    Some(number.to_be_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn member(node: &str, disk: u8) -> Member {
+        Member { node: NodeId::new(node).unwrap(), disk: DiskId([disk; 16]) }
+    }
+
     fn owner() -> Owner {
+        let node = NodeId::new("storage-2").unwrap();
         let ids = log::Identity { cluster: [7; 16], disk: [0xfe; 16] };
-        Owner { ids, partitions: 64, begun: false }
+        let members = vec![member("storage-1", 1), member("storage-2", 2), member("storage-3", 3)];
+        Owner { ids, node, partitions: 64, replicas: 3, members, begun: false }
+    }
+
+    #[test]
+    fn the_bytes_of_an_identity_are_pinned() {
+        let text = format!(
+            "catena-storage 2\nnode storage-2\ndisk {}\ncluster {}\npartitions 64\nreplicas 3\n\
+             begun false\nmember storage-1 {}\nmember storage-2 {}\nmember storage-3 {}\n",
+            "fe".repeat(16),
+            "07".repeat(16),
+            "01".repeat(16),
+            "02".repeat(16),
+            "03".repeat(16)
+        );
+        assert_eq!(render_owner(&owner()), text);
+        let text = format!("catena-founding 1\nnode a\ndisk {}\n", "05".repeat(16));
+        assert_eq!(render_candidate(&member("a", 5)), text);
     }
 
     #[test]
     fn an_owner_is_kept_and_damage_is_seen() {
-        let text = render(&owner());
+        let text = seal(&render_owner(&owner()));
+        let parse = |text: &str| unseal(text).and_then(parse_owner);
         assert_eq!(parse(&text), Ok(owner()));
         for at in 0..text.len() - 1 {
             assert!(parse(&text[..at]).is_err(), "cut at {at}");
@@ -173,8 +279,13 @@ mod tests {
         let directory = DataDirectory::take(folder.path()).unwrap();
         assert!(matches!(DataDirectory::take(folder.path()), Err(Error::InUse { .. })));
         assert_eq!(directory.owner().unwrap(), None);
+        assert_eq!(directory.candidate().unwrap(), None);
+        directory.set_candidate(&member("a", 5)).unwrap();
+        assert_eq!(directory.candidate().unwrap(), Some(member("a", 5)));
+        assert_eq!(directory.owner().unwrap(), None, "a candidate owns nothing");
         directory.set_owner(&owner()).unwrap();
         assert_eq!(directory.owner().unwrap(), Some(owner()));
+        assert_eq!(directory.candidate().unwrap(), None, "an owner is no candidate");
 
         std::fs::create_dir(directory.log()).unwrap();
         std::fs::remove_file(directory.identity()).unwrap();

@@ -3,6 +3,7 @@
 use crate::log::LogError;
 use crate::machine::RestoreError;
 use crate::state::StateError;
+use catena_protocol::{DiskId, NodeId};
 use std::io;
 use std::path::PathBuf;
 
@@ -19,6 +20,89 @@ pub enum Error {
     /// There must be a partition.
     #[error("a cluster needs at least 1 partition")]
     NoPartitions,
+    /// Nobody, or too many, would found the cluster.
+    #[error(
+        "a cluster is founded by 1 to {max} storage nodes; nothing was changed; set another size or name other members",
+        max = catena_protocol::limit::FOUNDERS
+    )]
+    Size,
+    /// Not a number of replicas, or more than there are nodes.
+    #[error(
+        "{replicas} replicas are asked for in a cluster of {size} storage node(s), but a cluster keeps 1, 3 or 5, at most one per node; nothing was changed; set fewer replicas or found it with more nodes"
+    )]
+    Replicas {
+        /// What was asked for.
+        replicas: u8,
+        /// Number of founders.
+        size: u8,
+    },
+    /// A founder is named twice.
+    #[error(
+        "`{node}` is named twice among the founding members; nothing was changed; name each once"
+    )]
+    NamedTwice {
+        /// Which.
+        node: NodeId,
+    },
+    /// The founders are named, and this node is none of them.
+    #[error(
+        "the founding members are {founders}, and this storage node {}; nothing was changed; give it the id of one of them",
+        node.as_ref().map_or("was given no id".to_owned(), |id| format!("is `{id}`"))
+    )]
+    NotNamed {
+        /// This node, if it was given an id.
+        node: Option<NodeId>,
+        /// The founders.
+        founders: String,
+    },
+    /// Settings contradict what was fixed when the data directory or the cluster began.
+    #[error(
+        "{what} is fixed: it is {found}, but {wanted} is asked for; nothing was changed; ask for what it is, or for nothing"
+    )]
+    Fixed {
+        /// What cannot change.
+        what: &'static str,
+        /// What it is.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// Two processes with different data use one node id.
+    #[error(
+        "two storage nodes call themselves `{node}`, with disks `{one}` and `{other}`; nothing was changed; stop one of them, or give it another id and an empty data directory"
+    )]
+    TwoDisks {
+        /// The id.
+        node: NodeId,
+        /// One disk.
+        one: DiskId,
+        /// Another disk.
+        other: DiskId,
+    },
+    /// The cluster is there and this node does not belong to it.
+    #[error(
+        "cluster `{cluster}` was founded by {members}, and `{node}` is not one of them; nothing was changed; start it under the id of the member that it replaces, or under another subject prefix"
+    )]
+    NotAMember {
+        /// This node.
+        node: NodeId,
+        /// The cluster.
+        cluster: String,
+        /// Who belongs to it.
+        members: String,
+    },
+    /// The disk of a member is gone, and with it the only copy of what it held.
+    #[error(
+        "`{node}` is a member of cluster `{cluster}`, but its data directory is empty, and the cluster keeps one replica only: there is no other copy; nothing was changed; restore the directory from a copy, or, if the data is given up, delete bucket `{bucket}` and all data directories"
+    )]
+    OnlyCopy {
+        /// This node.
+        node: NodeId,
+        /// The cluster.
+        cluster: String,
+        /// Where the cluster is recorded.
+        bucket: String,
+    },
     /// A file operation on the data directory failed.
     #[error("cannot {doing} `{}`: {source}", path.display())]
     Data {

@@ -48,7 +48,7 @@ mod turn;
 mod writer;
 
 #[cfg(feature = "service")]
-pub use config::Config;
+pub use config::{Config, Founders};
 #[cfg(feature = "service")]
 pub use error::Error;
 #[cfg(feature = "service")]

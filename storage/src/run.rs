@@ -52,10 +52,10 @@ pub async fn run(
         found = find(&config, &directory, settings) => found?,
         () = shutdown.requested() => return Ok(()),
     };
-    let Found { owner, identity, link, cluster } = found;
+    let Found { owner, identity, link, cluster, answering } = found;
     let service = Service::start(&config, &directory, &owner, identity, link, cluster).await?;
     let ended = service.serve(shutdown).await;
-    drop(directory);
+    drop((directory, answering));
     ended
 }
 
@@ -82,7 +82,8 @@ impl Service {
         let me = Member { node: identity.id.clone(), disk: DiskId(owner.ids.disk) };
         let boot = wall_us();
         let settings = Settings {
-            founders: vec![me.clone()],
+            founders: owner.members.clone(),
+            replicas: usize::from(owner.replicas),
             me: me.clone(),
             boot,
             seed: rand::random(),
@@ -101,7 +102,7 @@ impl Service {
                 .await
                 .map_err(|_| Error::Thread("opening"))??;
         if !owner.begun {
-            directory.set_owner(&Owner { begun: true, ..*owner })?;
+            directory.set_owner(&Owner { begun: true, ..owner.clone() })?;
         }
         let (sender, reports) = unbounded_channel();
         let thread =

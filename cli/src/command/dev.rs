@@ -8,7 +8,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs a scheduler, workers and a storage node in this process until Ctrl-C.
+/// Runs a scheduler, workers and storage nodes in this process until Ctrl-C.
 ///
 /// A NATS server is started as well, on loopback, unless `--server` or NATS_URL names one.
 #[derive(Debug, Args)]
@@ -20,6 +20,10 @@ pub(crate) struct Dev {
     /// Number of schedulers
     #[arg(long, default_value_t = 1)]
     schedulers: usize,
+
+    /// Number of storage nodes; fixed for the life of the data
+    #[arg(long, default_value_t = 1)]
+    storage: usize,
 
     /// Folder for all data
     #[arg(long, env = "CATENA_DATA", default_value = "catena-data", value_name = "FOLDER")]
@@ -35,8 +39,10 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
-        if self.workers == 0 || self.schedulers == 0 {
-            return Err(Failure::usage("at least one worker and one scheduler are needed"));
+        if [self.workers, self.schedulers, self.storage].contains(&0) {
+            return Err(Failure::usage(
+                "at least one worker, one scheduler and one storage node are needed",
+            ));
         }
         self.flags.apply()?;
         let named = settings.url.is_some() || settings.context.is_some();
@@ -46,6 +52,7 @@ impl Dev {
         let plan = Plan {
             nats: named.then_some(settings),
             nats_port: self.nats_port,
+            storage: self.storage,
             schedulers: self.schedulers,
             workers: self.workers,
             ..Plan::new(&self.data)
@@ -74,12 +81,13 @@ impl Dev {
         let data = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
         let servers = cluster.settings().servers()?.join(",");
         let greeting = format!(
-            "catena is ready: {} scheduler(s), {} worker(s), 1 storage node\n  \
+            "catena is ready: {} scheduler(s), {} worker(s), {} storage node(s)\n  \
              NATS   {servers}\n  data   {}\n  \
              try    nats req catena.run.inline -H Catena-Chain:trim,uppercase ' hello '\n         \
              catena run --inline trim,uppercase ' hello '\n  stop   Ctrl-C",
             self.schedulers,
             self.workers,
+            self.storage,
             data.display()
         );
         // A cluster does not end because nobody reads its greeting.

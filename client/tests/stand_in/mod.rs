@@ -62,7 +62,7 @@ impl Drop for Listener {
 
 /// Tells everybody the number of partitions.
 pub async fn cluster(link: &Link) -> Listener {
-    let body = Cluster { id: "test".into(), partitions: PARTITIONS };
+    let body = Cluster { id: "test".into(), partitions: PARTITIONS, replicas: 1, members: vec![] };
     let body = serde_json::to_vec(&body).unwrap();
     answer_on(link, link.subjects.cluster(), move |_| Some((None, body.clone()))).await
 }

@@ -3,6 +3,7 @@
 pub mod assign;
 pub mod commit;
 pub mod finish;
+pub mod founding;
 pub mod gossip;
 pub mod handoff;
 pub mod heartbeat;

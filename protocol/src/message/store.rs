@@ -14,6 +14,7 @@ use super::write::{Write, Written};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::id::{JobId, NodeId};
+use crate::placement::Member;
 use minicbor::{Decode, Encode};
 
 /// One request to the primary of a partition.
@@ -123,11 +124,50 @@ pub enum Tell {
     },
 }
 
-/// What a storage node tells everybody who asks on `catena.cluster` (as JSON).
+/// What a storage node tells everybody who asks on `catena.cluster`, and what the bucket of the
+/// cluster's identity holds (as JSON). Fixed when the cluster is founded.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cluster {
-    /// Random, made when the cluster was.
+    /// 32 hexadecimal digits, never used by another cluster.
     pub id: String,
     /// Number of partitions.
     pub partitions: u16,
+    /// Copies of each partition, each on a node of its own.
+    #[serde(default = "one")]
+    pub replicas: u8,
+    /// The nodes that founded it, in the order of their ids; none: a record that does not say.
+    #[serde(default)]
+    pub members: Vec<Member>,
+}
+
+const fn one() -> u8 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::DiskId;
+
+    #[test]
+    fn a_record_without_members_is_read_as_one_replica() {
+        let cluster: Cluster = serde_json::from_str(r#"{"id":"ab","partitions":8}"#).unwrap();
+        assert_eq!(
+            cluster,
+            Cluster { id: "ab".into(), partitions: 8, replicas: 1, members: vec![] }
+        );
+    }
+
+    #[test]
+    fn a_record_names_its_disks_in_hexadecimal() {
+        let member = Member { node: NodeId::new("storage-1").unwrap(), disk: DiskId([0xab; 16]) };
+        let cluster =
+            Cluster { id: "cd".into(), partitions: 8, replicas: 1, members: vec![member] };
+        let text = serde_json::to_string(&cluster).unwrap();
+        assert_eq!(
+            text,
+            r#"{"id":"cd","partitions":8,"replicas":1,"members":[{"node":"storage-1","disk":"abababababababababababababababab"}]}"#
+        );
+        assert_eq!(serde_json::from_str::<Cluster>(&text).unwrap(), cluster);
+    }
 }
