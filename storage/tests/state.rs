@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 use catena_protocol::message::commit::{End, Outcome};
+use catena_protocol::message::replicate::Position;
 use catena_protocol::message::write::Written;
 use catena_protocol::{AttemptId, JobId, Key, Name, RequestId, Timestamp};
 use catena_storage::state::{
@@ -77,7 +78,8 @@ fn changes(op: &Op, state: &MemoryState) -> Changes {
             },
         )),
         Op::Mark(partition, index) => {
-            let mark = Mark { applied: *index, epoch: 3, ..Mark::default() };
+            let applied = Position { epoch: 3, index: *index };
+            let mark = Mark { applied, ..Mark::default() };
             changes.marks.push((*partition, mark));
         }
         Op::Prune(partition, at, horizon, limit) => {
