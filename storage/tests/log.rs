@@ -328,7 +328,8 @@ fn votes_survive_a_crash_while_a_new_file_is_begun() {
                 log.release(&applied(ALL)).unwrap();
                 append(&mut log, &[record(index)]).unwrap();
                 log.release(&applied(ALL)).unwrap();
-                disk.crash(Survival::Synced);
+                // What was removed is gone, synced or not.
+                disk.crash(Survival::Torn(0));
             }
         }
     }
