@@ -8,6 +8,8 @@
     reason = "each test uses some of it"
 )]
 
+pub mod cluster;
+
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
 use catena_protocol::message::commit::{Commit, End};
