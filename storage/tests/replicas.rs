@@ -160,6 +160,50 @@ fn what_no_majority_has_is_replaced_and_its_writer_is_told_that_it_is_open() {
     assert!(written(&cluster.ask(leads, put(7, "{t}7", "x"))));
 }
 
+#[test]
+fn who_lacks_what_was_acknowledged_is_not_elected() {
+    for lags in 0..2 {
+        let (mut cluster, primary, others) = led();
+        let (behind, complete) = (others[lags], others[1 - lags]);
+        cluster.replicas[behind].cut = true;
+        assert!(written(&cluster.ask(primary, put(1, "{t}a", "x"))));
+        cluster.kill(primary);
+        cluster.replicas[behind].cut = false;
+        let (new, _) = cluster.elected(partition());
+        assert_eq!(new, complete);
+        assert_eq!(value(&cluster.ask(new, read("{t}a", At::Latest))), Some("x".into()));
+    }
+}
+
+#[test]
+fn a_vote_counts_once_it_is_durable() {
+    for slow in 0..2 {
+        let (mut cluster, primary, others) = led();
+        cluster.kill(primary);
+        cluster.replicas[others[slow]].slow_disk = true;
+        cluster.events.clear();
+        cluster.advance(3_000_000);
+        let leads = |(_, event): &(usize, Event)| matches!(event, Event::Leads { .. });
+        assert!(!cluster.events.iter().any(leads), "{:?}", cluster.events);
+        cluster.replicas[others[slow]].slow_disk = false;
+        cluster.elected(partition());
+    }
+}
+
+#[test]
+fn a_follower_answers_at_a_snapshot_that_is_closed_and_says_so_if_it_is_not() {
+    let (mut cluster, primary, [one, _]) = led();
+    let version = rig::version(&cluster.ask(primary, put(1, "{t}a", "x")));
+    cluster.advance(500_000);
+    let past = cluster.send(one, read("{t}a", At::Snapshot(version)));
+    assert_eq!(value(&cluster.answers[&past]), Some("x".into()));
+    cluster.replicas[one].cut = true;
+    let version = rig::version(&cluster.ask(primary, put(2, "{t}a", "y")));
+    cluster.advance(100_000);
+    let behind = cluster.send(one, read("{t}a", At::Snapshot(version)));
+    assert!(matches!(cluster.answers[&behind], Tell::Behind { .. }));
+}
+
 fn short_tail() -> Settings {
     Settings { tail_bytes: 4_000, ..Settings::default() }
 }
