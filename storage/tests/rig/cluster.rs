@@ -42,6 +42,8 @@ pub struct Replica {
     pub state: MemoryState,
     /// What is durable of its log.
     pub log: Vec<LogEntry>,
+    /// What it said last of itself.
+    pub told: Option<Digest>,
     unsynced: VecDeque<(u64, Vec<LogEntry>)>,
     unapplied: VecDeque<(u64, Changes)>,
     /// Nobody hears it and it hears nobody.
@@ -93,6 +95,7 @@ impl Cluster {
                 node: None,
                 state: MemoryState::default(),
                 log: Vec::new(),
+                told: None,
                 unsynced: VecDeque::new(),
                 unapplied: VecDeque::new(),
                 cut: false,
@@ -156,7 +159,10 @@ impl Cluster {
                     assert!(self.answers.insert(to, response.tell).is_none(), "answered twice");
                 }
                 Effect::Event(event) => self.events.push((from, event)),
-                Effect::Gossip(digest) => self.post(from, &[0, 1, 2], &Mail::Digest(digest)),
+                Effect::Gossip(digest) => {
+                    replica.told = Some(digest.clone());
+                    self.post(from, &[0, 1, 2], &Mail::Digest(digest));
+                }
                 Effect::Push { set, push } => {
                     let nodes = &replica.node.as_ref().unwrap().sets()[set];
                     let to: Vec<usize> = nodes.iter().map(number).collect();
@@ -269,6 +275,17 @@ impl Cluster {
         while !so(self) {
             assert!(self.now.mono_us < end_us, "never: {what}; {:?}", self.events);
             self.advance(STEP_US);
+        }
+    }
+
+    /// Goes on in the smallest steps until something is so.
+    pub fn step_until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+        let end_us = self.now.mono_us + PATIENCE_US;
+        while !so(self) {
+            assert!(self.now.mono_us < end_us, "never: {what}; {:?}", self.events);
+            if !self.deliver() && !self.work() {
+                self.tick();
+            }
         }
     }
 
