@@ -9,7 +9,8 @@ use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
 use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
 use catena_protocol::message::founding::{Announcement, Plan};
 use catena_protocol::message::gossip::{
-    Acked, Candidacy, Digest, Item, Letter, Line, Mark, Part, Piece, Push, Round, Run, Sender, Standing,
+    Acked, Candidacy, Digest, Item, Letter, Line, Mark, Part, Piece, Push, Round, Run, Sender,
+    Standing,
 };
 use catena_protocol::message::handoff::{Effects, Step};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};

@@ -6,9 +6,7 @@ use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation, Written};
 use catena_protocol::placement::Member;
-use catena_protocol::{
-    AttemptId, DiskId, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp,
-};
+use catena_protocol::{AttemptId, DiskId, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp};
 use catena_storage::disk::{Disk, Folder, MemoryDisk, Survival};
 use catena_storage::log::{Identity, Log, LogError, SEGMENT_BYTES};
 use catena_storage::machine::Entry;

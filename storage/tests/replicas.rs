@@ -348,7 +348,8 @@ fn a_replica_whose_log_is_another_halts_and_takes_no_part() {
     let halts = |cluster: &Cluster| {
         let mut events = cluster.events.iter();
         events.any(|(node, event)| {
-            *node == one && matches!(event, Event::Halts { partition: of, .. } if *of == partition())
+            *node == one
+                && matches!(event, Event::Halts { partition: of, .. } if *of == partition())
         })
     };
     cluster.until("it halts", halts);

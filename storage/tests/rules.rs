@@ -125,7 +125,8 @@ fn a_job_commits_over_all_partitions_in_one_frame() {
     let id = rig.send(commit(job(1, START_US), present(&rig), effects(&[], &[], writes)));
     rig.now.wall_us += 10;
     assert_eq!(rig.unsynced.len(), 1);
-    let parts: Vec<_> = rig.unsynced[0].1.iter().filter_map(record).map(|record| record.partition).collect();
+    let parts: Vec<_> =
+        rig.unsynced[0].1.iter().filter_map(record).map(|record| record.partition).collect();
     assert!((0..PARTITIONS).all(|partition| parts.contains(&partition)), "{parts:?}");
     rig.sync();
     let version = outcome(&rig.answers[&id]).version;

@@ -399,9 +399,8 @@ const MANY: u64 = 5_000;
 fn a_partition_that_is_half_cleared_says_so() {
     let (_folder, mut new) = on_disk();
     let mut state = new();
-    let versions = (1..=MANY).map(|version| {
-        changes(&Op::Put(1, 0, version, Content::Deleted), &MemoryState::default())
-    });
+    let versions = (1..=MANY)
+        .map(|version| changes(&Op::Put(1, 0, version, Content::Deleted), &MemoryState::default()));
     let full = changes(&Op::Mark(1, 1), &MemoryState::default());
     state.apply(&versions.chain([full]).collect::<Vec<_>>()).unwrap();
     let reader = state.clone();

@@ -12,10 +12,10 @@ pub mod cluster;
 
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
+use catena_protocol::codec::decode;
 use catena_protocol::message::commit::{Commit, End};
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::read::{At, Read, Scan};
-use catena_protocol::codec::decode;
 use catena_protocol::message::replicate::{LogEntry, LogRecord};
 use catena_protocol::message::store::{Ask, Request, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
