@@ -15,7 +15,7 @@
 
 use super::role::Role;
 use super::tail::Tail;
-use super::{Effect, Event, Node};
+use super::{Bug, Effect, Event, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::Blob;
 use catena_protocol::clock::Now;
@@ -160,6 +160,7 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) {
         let number = piece.partition;
+        let merges = self.has(Bug::MergeCopy);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
             return;
@@ -181,7 +182,8 @@ impl<C> Node<C> {
         copying.ends = ends.then_some(self.next_batch + 1);
         copying.next = piece.next;
         let floor = copying.floor;
-        let mut changes = Changes { clear: first.then_some(number), ..Changes::default() };
+        let clear = (first && !merges).then_some(number);
+        let mut changes = Changes { clear, ..Changes::default() };
         changes.take(number, piece.items);
         let mark = match ends {
             true => Mark { floor: mark.applied, ..mark },
@@ -191,7 +193,8 @@ impl<C> Node<C> {
         if ends {
             partition.mark = mark.clone();
         }
-        self.apply(changes, vec![(number, mark)], ends, out);
+        let durable = ends && !self.has(Bug::CopyNotDurable);
+        self.apply(changes, vec![(number, mark)], durable, out);
         self.go_on_copying(now, number, out);
     }
 

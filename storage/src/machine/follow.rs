@@ -6,7 +6,7 @@
 //! that is certain. What stands here otherwise is cut off, never below what is committed.
 
 use super::role::Role;
-use super::{Effect, Node};
+use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
@@ -41,7 +41,7 @@ impl<C> Node<C> {
         if matches!(partition.role, Role::Absent | Role::Halted(_)) {
             return Ok(None);
         }
-        if run.epoch < partition.epoch {
+        if run.epoch < partition.epoch && !self.has(Bug::NoFencing) {
             // Whoever still believes to lead must hear that it does not.
             return Ok(Some(Acked { partition: number, epoch: partition.epoch, index: 0 }));
         }
@@ -52,6 +52,7 @@ impl<C> Node<C> {
             self.go_on_copying(now, number, out);
             return Ok(Some(Acked { partition: number, epoch: run.epoch, index: 0 }));
         }
+        let careless = self.has(Bug::CloseWithoutCommit);
         let end = run.before.index + run.records.len() as u64;
         let (commit, closed) = (run.commit, run.closed);
         let taken = self.take_records(number, run, state, out)?;
@@ -65,7 +66,7 @@ impl<C> Node<C> {
         let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
         self.commit_to(number, known);
         let partition = &mut self.partitions[usize::from(number)];
-        if partition.pending.committed_index() >= commit {
+        if partition.pending.committed_index() >= commit || careless {
             partition.closed = partition.closed.max(closed);
         }
         if lacks {
@@ -99,6 +100,9 @@ impl<C> Node<C> {
             _ => false,
         };
         if !known || epoch > partition.epoch {
+            if self.has(Bug::TruncateToCommit) {
+                self.truncate(number, self.partitions[usize::from(number)].pending.committed_index());
+            }
             self.follow(now, number, epoch, Some(from.member.clone()), out);
             self.partitions[usize::from(number)].copying_again();
         }
@@ -264,7 +268,7 @@ impl<C> Node<C> {
         let partition = &self.partitions[usize::from(number)];
         matches!(partition.role, Role::Follower(_) | Role::Candidate(_))
             && partition.copying.is_none()
-            && snapshot <= partition.closed
+            && (snapshot <= partition.closed || self.has(Bug::ReadUnclosed))
     }
 
     pub(super) fn is_follower(&self, number: u16) -> bool {

@@ -1,5 +1,6 @@
 //! A frame is durable, a log is committed further, a batch is in the state.
 
+use super::append::Frame;
 use super::{Effect, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
@@ -27,6 +28,16 @@ impl<C> Node<C> {
             }
             self.tell_synced(acks, sent.lines, out);
         }
+    }
+
+    /// Takes what is only on its way to the disk for durable.
+    pub(super) fn count_unsynced(&mut self, frame: &Frame, out: &mut Vec<Effect<C>>) {
+        for (number, touched) in &frame.touched {
+            let partition = &mut self.partitions[usize::from(*number)];
+            partition.synced = partition.synced.max(touched.last);
+            self.advance(*number);
+        }
+        self.tell_synced(frame.acks.iter().copied(), Vec::new(), out);
     }
 
     /// The log of a partition is committed up to `index`: the state may have it, and who waited
