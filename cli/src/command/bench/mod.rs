@@ -15,6 +15,7 @@ mod failover;
 mod floor;
 mod leaders;
 mod median;
+mod program;
 mod replicated;
 mod report;
 mod storage_nodes;
@@ -84,10 +85,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        // Interrupted it drops what it started, and that kills it.
+        let at_once = catena_nats_server::kill_all;
+        let mut interrupted = catena_service::on_signals_then(at_once);
+        // What it started is killed when it is dropped.
         tokio::select! {
             done = self.all() => done.map(|()| ExitCode::SUCCESS),
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
+            () = interrupted.requested() => Err(Failure::new("interrupted")),
         }
     }
 

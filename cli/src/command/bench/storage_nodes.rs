@@ -1,6 +1,7 @@
 //! Storage nodes as processes of their own, of this same program, so that a kill is a kill.
 
 use super::leaders::Leaders;
+use super::program::program;
 use crate::failure::Failure;
 use async_nats::Subscriber;
 use catena_link::{Link, Settings, connect};
@@ -12,9 +13,8 @@ use futures_util::{FutureExt, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// How many storage nodes replicate to each other. MARKED PLACE: with 1 every measurement runs,
 /// but Catena has one node; set it to 5 (the most that `--replicas` takes) once nodes replicate.
@@ -76,21 +76,15 @@ impl StorageNodes {
 
     /// Starts a node that does not run, with the data that it has.
     pub(crate) fn start_node(&mut self, id: &NodeId) -> Result<(), Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("NATS_") || name.starts_with("CATENA_") {
-                command.env_remove(&*name);
-            }
-        }
+        let mut command = program(&self.url)?;
         if self.ids.len() > 1 {
             let members: Vec<&str> = self.ids.iter().map(NodeId::as_str).collect();
             command.env("CATENA_MEMBERS", members.join(","));
         }
         let data = self.folder.join(id.as_str());
-        command.args(["--server", &self.url, "storage", "--id", id.as_str(), "--data"]).arg(data);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log_of(id)?);
-        self.running.insert(id.clone(), command.kill_on_drop(true).spawn()?);
+        command.args(["storage", "--id", id.as_str(), "--data"]).arg(data);
+        command.stderr(self.log_of(id)?);
+        self.running.insert(id.clone(), command.spawn()?);
         Ok(())
     }
 
@@ -150,6 +144,9 @@ impl StorageNodes {
 
     /// Takes the next heartbeat; an error if a node ends instead.
     async fn heartbeat(&mut self) -> Result<NodeId, Failure> {
+        if self.running.is_empty() {
+            return Err(Failure::new("no storage node runs"));
+        }
         let ends = self.running.iter_mut().map(|(id, child)| {
             Box::pin(async move {
                 let _ = child.wait().await;

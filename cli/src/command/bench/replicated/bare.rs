@@ -34,11 +34,11 @@ const MOST: usize = 256;
 pub(crate) struct BareReplica {
     /// Which one
     #[arg(long)]
-    replica: usize,
+    pub(super) replica: usize,
 
     /// What it appends to
     #[arg(long, value_name = "FILE")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
 }
 
 impl BareReplica {
@@ -53,7 +53,7 @@ impl BareReplica {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn serve(self, client: Client) -> Result<(), Failure> {
+    pub(super) async fn serve(self, client: Client) -> Result<(), Failure> {
         let writes = client.subscribe("floor.write.*").await.map_err(Failure::new)?;
         // Subscribed last: who gets an answer here knows that writes are heard too.
         let reads = client.subscribe(read_subject(self.replica)).await.map_err(Failure::new)?;

@@ -14,6 +14,7 @@ use super::message;
 use super::operation::{Case, Operation};
 use super::quorum::Quorum;
 use crate::command::bench::drive::{Measured, WARM_UP, histogram};
+use crate::command::bench::program::program;
 use crate::failure::Failure;
 use async_nats::{Client, Message, Subject};
 use catena_link::{Settings, connect};
@@ -23,12 +24,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// The processes of the floor. Dropped, they end.
 pub(crate) struct Floor {
     client: Client,
-    replicas: Vec<Child>,
+    replicas: usize,
+    processes: Vec<Child>,
 }
 
 /// Whether operations of one turn share a message.
@@ -51,16 +53,17 @@ impl Floor {
     /// Starts `replicas` processes that append to files in `folder`, and waits until they answer.
     pub(crate) async fn start(url: &str, folder: &Path, replicas: usize) -> Result<Self, Failure> {
         let client = connect(Settings::url(url), "floor-client", false).await?.client;
-        let children: Result<_, Failure> =
+        let processes: Result<_, Failure> =
             (0..replicas).map(|replica| process(url, folder, replica)).collect();
-        let floor = Self { client, replicas: children? };
-        let answered = tokio::time::timeout(BEGIN, floor.answers()).await;
+        let floor = Self { client, replicas, processes: processes? };
+        let answered = tokio::time::timeout(BEGIN, floor.answers(replicas)).await;
         answered.map_err(|_| Failure::new("a process of the floor did not begin"))?;
         Ok(floor)
     }
 
-    async fn answers(&self) {
-        for replica in 0..self.replicas.len() {
+    /// Returns when the first so many replicas answer.
+    async fn answers(&self, replicas: usize) {
+        for replica in 0..replicas {
             let empty = message::encode(&[], 0);
             let subject = bare::read_subject(replica);
             let mut pause = Duration::from_millis(2);
@@ -93,20 +96,19 @@ impl Floor {
 
     /// Ends the processes and waits until they are gone.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
-        for replica in &mut self.replicas {
-            replica.kill().await?;
+        for process in &mut self.processes {
+            process.kill().await?;
         }
         Ok(())
     }
 }
 
 fn process(url: &str, folder: &Path, replica: usize) -> Result<Child, Failure> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--server", url, "bare-replica", "--replica"]).arg(replica.to_string());
+    let mut command = program(url)?;
+    command.args(["bare-replica", "--replica"]).arg(replica.to_string());
     command.arg("--file").arg(folder.join(format!("floor-{replica}.log")));
     // The process ends when its standard input does.
-    command.stdin(Stdio::piped()).stdout(Stdio::null());
-    Ok(command.kill_on_drop(true).spawn()?)
+    Ok(command.stdin(Stdio::piped()).spawn()?)
 }
 
 /// A measurement under way.
@@ -127,7 +129,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(floor: &'a Floor, case: &Case, sharing: Sharing, inbox: Subject) -> Self {
-        let replicas = floor.replicas.len();
+        let replicas = floor.replicas;
         let needed = if case.operation == Operation::Read { 1 } else { replicas / 2 + 1 };
         let counting_from = Instant::now() + case.time.mul_f64(WARM_UP);
         Self {
@@ -194,5 +196,70 @@ impl<'a> Run<'a> {
             (_, Sharing::Together) => (vec![bare::WRITE_TOGETHER.to_owned()], self.replicas),
             (_, Sharing::Each) => (vec![bare::WRITE_EACH.to_owned()], self.replicas),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::super::bare::BareReplica;
+    use super::*;
+    use catena_testing::{NatsServer, within};
+    use tokio::task::JoinSet;
+
+    const LANES: usize = 8;
+    const PAYLOAD: usize = 100;
+
+    /// A floor of three replicas, of which only the first so many live, in this process.
+    async fn floor(server: &NatsServer, live: usize) -> (Floor, JoinSet<Result<(), Failure>>) {
+        let mut tasks = JoinSet::new();
+        for replica in 0..live {
+            let client = server.connect("floor").await.client;
+            let file = server.folder().join(format!("floor-{replica}.log"));
+            tasks.spawn(BareReplica { replica, file }.serve(client));
+        }
+        let client = server.connect("floor-client").await.client;
+        let floor = Floor { client, replicas: 3, processes: Vec::new() };
+        within(10, "answers of the replicas", floor.answers(live)).await;
+        (floor, tasks)
+    }
+
+    /// Writes until `enough`; returns how many were acknowledged.
+    async fn written(floor: &Floor, sharing: Sharing, enough: impl Fn(&Run<'_>) -> bool) -> u64 {
+        let time = Duration::from_secs(60);
+        let operation = Operation::Write;
+        let case = Case { operation, payload: PAYLOAD, in_flight: LANES, time };
+        let inbox = floor.client.new_inbox();
+        let mut answers = floor.client.subscribe(inbox.clone()).await.unwrap().ready_chunks(MOST);
+        let mut run = Run::new(floor, &case, sharing, inbox.into());
+        run.send((0..LANES).collect()).await.unwrap();
+        while !enough(&run) {
+            let ready = within(10, "an answer", answers.next()).await.unwrap();
+            run.take(ready).await.unwrap();
+        }
+        run.total
+    }
+
+    #[tokio::test]
+    async fn two_of_three_acknowledge_what_both_have_appended() {
+        for sharing in [Sharing::Together, Sharing::Each] {
+            let server = NatsServer::start().await;
+            let (floor, _tasks) = floor(&server, 2).await;
+            let acknowledged = written(&floor, sharing, |run| run.total >= 100).await;
+            for replica in 0..2 {
+                let file = server.folder().join(format!("floor-{replica}.log"));
+                let bytes = file.metadata().unwrap().len();
+                assert!(bytes >= acknowledged * PAYLOAD as u64, "{sharing:?}: {bytes} bytes");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_of_three_acknowledges_nothing() {
+        let server = NatsServer::start().await;
+        let (floor, _tasks) = floor(&server, 1).await;
+        let all_answered_once = |run: &Run<'_>| run.missing == LANES * 2;
+        assert_eq!(written(&floor, Sharing::Together, all_answered_once).await, 0);
     }
 }
