@@ -31,9 +31,18 @@ impl Counted {
 
 /// What the figures are of.
 pub(crate) struct Setting {
+    /// Of JetStream and the floor.
     pub(crate) replicas: usize,
+    /// Of Catena.
     pub(crate) storage_nodes: usize,
     pub(crate) case: Case,
+}
+
+impl Setting {
+    /// A ratio to systems with another number of replicas would say nothing: there is none then.
+    fn comparable(&self, ratio: f64) -> Option<f64> {
+        (self.storage_nodes == self.replicas).then_some(ratio)
+    }
 }
 
 /// Medians over the rounds of one case.
@@ -116,9 +125,10 @@ impl Report {
         let names = ["floor/s", "plain/s", "js/s", "catena/s", "/js", "/floor"];
         let [floor, plain, js, catena, of_js, of_floor] = names;
         crate::output::line(format!(
-            "{:>4} {:<7} {:>7} {:>9} {floor:>9} {plain:>9} {js:>9} {catena:>9} {of_js:>6} \
+            "{:>4} {:>5} {:<7} {:>7} {:>9} {floor:>9} {plain:>9} {js:>9} {catena:>9} {of_js:>6} \
              {of_floor:>6} {:>23} {:>23} {:>8} {:>8} {:>8}",
             "repl",
+            "nodes",
             "op",
             "payload",
             "in flight",
@@ -134,11 +144,12 @@ impl Report {
         if self.json {
             return crate::output::line(object(setting, line));
         }
-        let Setting { replicas, case, .. } = setting;
+        let Setting { replicas, storage_nodes, case } = setting;
         let three = |[a, b, c]: [f64; 3]| format!("{a:.0},{b:.0},{c:.0}");
         let (floor, js, catena) = (&line.floor, &line.jetstream, &line.catena);
         crate::output::line(format!(
-            "{replicas:>4} {:<7} {:>7} {:>9} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {:>6.2} {:>6.2} \
+            "{replicas:>4} {storage_nodes:>5} {:<7} {:>7} {:>9} {:>9.0} {:>9.0} {:>9.0} {:>9.0} \
+             {:>6} {:>6} \
              {:>23} {:>23} {:>8.2} {:>8.2} {:>8}",
             case.operation.name(),
             case.payload,
@@ -147,19 +158,24 @@ impl Report {
             line.plain.per_s,
             js.per_s,
             catena.per_s,
-            line.of_jetstream,
-            line.of_floor,
+            figure(setting.comparable(line.of_jetstream), 2),
+            figure(setting.comparable(line.of_floor), 2),
             three([floor.p50_us, js.p50_us, catena.p50_us]),
             three([floor.p99_us, js.p99_us, catena.p99_us]),
             line.jetstream_messages,
             line.messages,
-            line.syncs.map_or_else(|| "-".to_owned(), |syncs| format!("{syncs:.3}")),
+            figure(line.syncs, 3),
         ))
     }
 }
 
+fn figure(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
+}
+
 fn object(setting: &Setting, line: &Line) -> Value {
     let round = |figure: f64, digits: f64| (figure * digits).round() / digits;
+    let ratio = |figure| setting.comparable(figure).map(|figure| round(figure, 1000.0));
     let rate = |rate: &Rate| {
         json!({
             "per_s": rate.per_s.round(),
@@ -178,8 +194,8 @@ fn object(setting: &Setting, line: &Line) -> Value {
         "plain_floor": rate(&line.plain),
         "jetstream": rate(&line.jetstream),
         "catena": rate(&line.catena),
-        "ratio_to_jetstream": round(line.of_jetstream, 1000.0),
-        "ratio_to_floor": round(line.of_floor, 1000.0),
+        "ratio_to_jetstream": ratio(line.of_jetstream),
+        "ratio_to_floor": ratio(line.of_floor),
         "jetstream_messages_per_op": round(line.jetstream_messages, 100.0),
         "messages_per_op": round(line.messages, 100.0),
         "syncs_per_op": line.syncs.map(|syncs| round(syncs, 10_000.0)),
@@ -192,6 +208,7 @@ mod tests {
 
     use super::*;
     use crate::command::bench::drive::histogram;
+    use crate::command::bench::replicated::operation::Operation;
     use std::time::Duration;
 
     fn measured(operations: u64) -> Measured {
@@ -223,6 +240,17 @@ mod tests {
         assert_eq!((line.messages, line.jetstream_messages), (1.5, 3.0));
         assert_eq!(line.syncs, Some(0.05));
         assert_eq!(line.catena.p50_us, 100.0);
+    }
+
+    #[test]
+    fn there_are_no_ratios_to_systems_with_other_replicas() {
+        let time = Duration::from_secs(1);
+        let case = Case { operation: Operation::Write, payload: 128, in_flight: 1, time };
+        let line = Line::median(&[round(100, 300, None)]);
+        let of = |storage_nodes| object(&Setting { replicas: 3, storage_nodes, case }, &line);
+        assert_eq!(of(3)["ratio_to_jetstream"], 3.0);
+        assert_eq!(of(1)["ratio_to_jetstream"], Value::Null);
+        assert_eq!(of(1)["ratio_to_floor"], Value::Null);
     }
 
     #[test]
