@@ -27,7 +27,8 @@ pub(crate) struct Host {
     pub(crate) boots: u64,
     pub(crate) process: Option<Process>,
     pub(crate) paused_until_us: u64,
-    pub(crate) is_full: bool,
+    /// Its disk is full or fails.
+    pub(crate) refuses: bool,
 }
 
 /// A running process.
@@ -42,6 +43,8 @@ pub(crate) struct Process {
     pub(crate) applying: VecDeque<(u64, Changes, bool)>,
     pub(crate) log_busy_us: u64,
     pub(crate) state_busy_us: u64,
+    /// What it was about to do when it was paused.
+    pub(crate) unsent: Vec<Effect<Caller>>,
     /// The wake-up that counts.
     pub(crate) alarm: u64,
     pub(crate) leads: BTreeMap<u16, u64>,
@@ -95,6 +98,7 @@ impl Host {
             applying: VecDeque::new(),
             log_busy_us: at_us,
             state_busy_us: at_us,
+            unsent: Vec::new(),
             alarm: 0,
             leads: BTreeMap::new(),
         });
@@ -131,7 +135,7 @@ impl Host {
         self.disk_id = disk;
         self.persisted = MemoryState::default();
         self.kept = MemoryState::default();
-        self.is_full = false;
+        self.refuses = false;
     }
 }
 

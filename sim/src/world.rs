@@ -33,6 +33,8 @@ const PERSIST_US: u64 = 3_000_000;
 const OFF_US: (u64, u64) = (50_000, 8_000_000);
 /// How long a passing fault lasts.
 const LASTS_US: (u64, u64) = (10_000, 6_000_000);
+/// Most difference of a wall clock that has jumped. Recovery takes as long.
+const FAR_US: i64 = 6_000_000;
 /// Most requests that a node holds.
 const HELD: usize = 1_000;
 
@@ -58,7 +60,7 @@ enum Happening {
     Wakes { host: usize, boot: u64, alarm: u64 },
     Beats { host: usize, boot: u64 },
     Persists { host: usize, boot: u64 },
-    Sends { host: usize, boot: u64, effects: Vec<Effect<Caller>> },
+    Resumes { host: usize, boot: u64 },
     ClientWakes { client: usize, alarm: u64 },
     ClientAsks { client: usize },
     Strikes(Fault_),
@@ -167,7 +169,7 @@ impl World {
                     boots: 0,
                     process: None,
                     paused_until_us: 0,
-                    is_full: false,
+                    refuses: false,
                 }
             })
             .collect();
@@ -277,7 +279,10 @@ impl World {
             Happening::Written { host, boot } => self.written(host, boot),
             Happening::Applied { host, boot } => self.applied(host, boot),
             Happening::Wakes { host, boot, alarm } => {
-                if self.is(host, boot, |process| process.alarm == alarm) {
+                let again = |host, boot| Happening::Wakes { host, boot, alarm };
+                if self.is(host, boot, |process| process.alarm == alarm)
+                    && !self.waits(host, boot, again)
+                {
                     self.step(host, boot, Input::Tick);
                 }
             }
@@ -288,9 +293,9 @@ impl World {
                 }
             }
             Happening::Persists { host, boot } => self.persist(host, boot),
-            Happening::Sends { host, boot, effects } => {
-                if self.is(host, boot, |_| true) {
-                    self.carry_out(host, boot, effects);
+            Happening::Resumes { host, boot } => {
+                if !self.waits(host, boot, |host, boot| Happening::Resumes { host, boot }) {
+                    self.resume(host, boot);
                 }
             }
             Happening::ClientWakes { client, alarm } => {
@@ -338,7 +343,7 @@ impl World {
         let (at_us, segment_bytes) = (self.at_us, self.plan.segment_bytes);
         let started = self.hosts[host].start(settings, segment_bytes, at_us, &mut effects);
         if let Err(error) = started {
-            if self.hosts[host].is_full {
+            if self.hosts[host].refuses {
                 self.after(500_000, Happening::Ends(Fault_::Kill, host));
             } else {
                 self.fail("a node must start from what its disk holds", error);
@@ -365,8 +370,8 @@ impl World {
     /// One step of a node, unless it is paused: then it comes later.
     fn step(&mut self, host: usize, boot: u64, input: Input<Caller>) {
         let at_us = self.at_us;
-        let name = input_name(&input);
-        self.note(|| format!("s{host} {name}"));
+        self.resume(host, boot);
+        self.note(|| format!("s{host} {}", input_name(&input)));
         let here = &mut self.hosts[host];
         let Some(process) = here.process.as_mut().filter(|process| process.boot == boot) else {
             return;
@@ -383,11 +388,23 @@ impl World {
             let wait = between(&mut self.rng, (1_000, 1_500_000));
             self.tally.count("fault: pause before sending");
             self.pause(host, wait);
-            self.after(wait, Happening::Sends { host, boot, effects });
+            if let Some(process) = &mut self.hosts[host].process {
+                process.unsent = effects;
+            }
+            self.after(wait, Happening::Resumes { host, boot });
         } else {
             self.carry_out(host, boot, effects);
         }
         self.set_alarm(host);
+    }
+
+    /// What a process wanted to do before it was paused.
+    fn resume(&mut self, host: usize, boot: u64) {
+        let Some(process) = &mut self.hosts[host].process else { return };
+        if process.boot == boot && !process.unsent.is_empty() {
+            let effects = std::mem::take(&mut process.unsent);
+            self.carry_out(host, boot, effects);
+        }
     }
 
     fn pause(&mut self, host: usize, wait_us: u64) {
@@ -519,16 +536,19 @@ impl World {
         }
         let Some(process) = &mut self.hosts[host].process else { return };
         let Some((frame, entries)) = process.writing.pop_front() else { return };
-        if let Err(error) = process.log.append(&entries) {
-            self.note(|| format!("s{host} cannot write: {error}"));
-            self.tally.count("processes ended by their disk");
-            self.stop(host, Death::Kill);
-            let off = between(&mut self.rng, OFF_US);
-            self.after(off, Happening::Ends(Fault_::Kill, host));
-            return;
+        if process.log.append(&entries).is_err() {
+            return self.dies_of_its_disk(host);
         }
         self.tally.count("syncs");
         self.step(host, boot, Input::Synced { frame });
+    }
+
+    /// A process must not go on with a disk that refused; somebody starts it again.
+    fn dies_of_its_disk(&mut self, host: usize) {
+        self.tally.count("processes ended by their disk");
+        self.stop(host, Death::Kill);
+        let off = between(&mut self.rng, OFF_US);
+        self.after(off, Happening::Ends(Fault_::Kill, host));
     }
 
     /// Whether a process is paused, so that something comes later; or gone, so that it never does.
@@ -575,7 +595,7 @@ impl World {
             .collect();
         match process.log.release(&applied) {
             Ok(removed) => self.tally.add("log files released", removed as u64),
-            Err(error) => self.fail("a node must start from what its disk holds", error.to_string()),
+            Err(_) => return self.dies_of_its_disk(host),
         }
         self.after(PERSIST_US, Happening::Persists { host, boot });
     }
@@ -868,18 +888,23 @@ impl World {
             }
             Fault_::WallJump => {
                 let far = self.rng.random_ratio(1, 8);
-                let most = if far { 20_000_000 } else { 400_000 };
-                self.hosts[host].clock.offset_us += self.rng.random_range(-most..=most);
+                let most = if far { FAR_US } else { 400_000 };
+                let jump = self.rng.random_range(-most..=most);
+                let offset_us = &mut self.hosts[host].clock.offset_us;
+                *offset_us = (*offset_us + jump).clamp(-FAR_US, FAR_US);
             }
             Fault_::WallStop => {
                 let at_us = self.at_us;
                 self.hosts[host].clock.stopped_us.get_or_insert(at_us);
             }
-            Fault_::SyncError => self.hosts[host].disk.fail_syncs(true),
+            Fault_::SyncError => {
+                self.hosts[host].disk.fail_syncs(true);
+                self.hosts[host].refuses = true;
+            }
             Fault_::DiskFull => {
                 let room = self.rng.random_range(0..3_000);
                 self.hosts[host].disk.leave_room(room);
-                self.hosts[host].is_full = true;
+                self.hosts[host].refuses = true;
             }
             Fault_::Wipe => {
                 if !self.may_wipe(host) {
@@ -938,10 +963,13 @@ impl World {
             Fault_::SlowConsumer => self.broker.line(Party::Node(host)).overrun_ppm = 0,
             Fault_::WallJump => {}
             Fault_::WallStop => self.hosts[host].clock.stopped_us = None,
-            Fault_::SyncError => self.hosts[host].disk.fail_syncs(false),
+            Fault_::SyncError => {
+                self.hosts[host].disk.fail_syncs(false);
+                self.hosts[host].refuses = false;
+            }
             Fault_::DiskFull => {
                 self.hosts[host].disk.leave_room(usize::MAX);
-                self.hosts[host].is_full = false;
+                self.hosts[host].refuses = false;
             }
         }
     }

@@ -209,6 +209,9 @@ pub enum Line {
         /// The primary's epoch.
         #[n(1)]
         epoch: u64,
+        /// Behind which index it was asked for.
+        #[n(2)]
+        after: u64,
     },
     /// Give me the piece of the state that begins here.
     #[n(7)]

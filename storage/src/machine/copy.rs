@@ -85,27 +85,26 @@ impl<C> Node<C> {
         &mut self,
         now: Now,
         from: &Member,
-        number: u16,
-        epoch: u64,
+        (number, epoch, after): (u16, u64, u64),
         out: &mut Vec<Effect<C>>,
     ) {
-        let Some(partition) = self.partitions.get(usize::from(number)) else { return };
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
         let follows = partition.primary() == Some(from) && partition.epoch == epoch;
-        if !follows || partition.copying.is_some() {
+        // It may be an old answer: since then the log may have come.
+        let lacks = after == partition.tail.last().index.min(after) && partition.lacks();
+        if !follows || !lacks || partition.copying.is_some() {
             return;
         }
+        partition.copying = Some(Copying::new(partition.last()));
         out.push(Effect::Event(Event::Copies { partition: number }));
-        self.begin_copy(number);
         self.go_on_copying(now, number, out);
     }
 
     /// Nothing that is here counts any more.
-    pub(super) fn begin_copy(&mut self, number: u16) {
+    fn give_up(&mut self, number: u16) {
         let partition = &mut self.partitions[usize::from(number)];
-        let floor = partition.last().max(partition.mark.floor);
         let freed = partition.pending.truncate(0);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
-        partition.copying = Some(Copying::new(floor));
     }
 
     /// Asks for the next piece, if it is time.
@@ -170,6 +169,11 @@ impl<C> Node<C> {
             return;
         }
         let first = piece.from.is_none();
+        if first && piece.mark.applied < copying.floor {
+            // It would take away what this replica has vouched for.
+            partition.copying = None;
+            return;
+        }
         let mark = copying.mark.get_or_insert_with(|| piece.mark.clone()).clone();
         if mark != piece.mark {
             // Whoever gives it began anew: what came so far does not fit.
@@ -194,6 +198,9 @@ impl<C> Node<C> {
             partition.mark = mark.clone();
         }
         let durable = ends && !self.has(Bug::CopyNotDurable);
+        if first {
+            self.give_up(number);
+        }
         self.apply(changes, vec![(number, mark)], durable, out);
         self.go_on_copying(now, number, out);
     }

@@ -62,13 +62,12 @@ impl<C> Node<C> {
         if matches!(taken, Taken::Fits) {
             following.matched = following.matched.max(end);
         }
-        let known = following.matched.min(commit);
-        let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
-        self.commit_to(number, known);
-        let partition = &mut self.partitions[usize::from(number)];
-        if partition.pending.committed_index() >= commit || careless {
-            partition.closed = partition.closed.max(closed);
+        following.commit = following.commit.max(commit);
+        if closed > following.closing.1 {
+            following.closing = (if careless { 0 } else { commit }, closed);
         }
+        let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
+        self.follow_commit(number);
         if lacks {
             self.fetch(now, number, out);
         }
@@ -77,6 +76,20 @@ impl<C> Node<C> {
         let Role::Follower(following) = &partition.role else { return Ok(None) };
         let index = following.matched.min(partition.synced);
         Ok(Some(Acked { partition: number, epoch: partition.epoch, index }))
+    }
+
+    /// Commits what the primary has committed, as far as it is here, durably; closes what it has
+    /// closed with that.
+    pub(super) fn follow_commit(&mut self, number: u16) {
+        let partition = &self.partitions[usize::from(number)];
+        let Role::Follower(following) = &partition.role else { return };
+        let index = following.matched.min(following.commit).min(partition.synced);
+        let (needs, closed) = following.closing;
+        self.commit_to(number, index);
+        let partition = &mut self.partitions[usize::from(number)];
+        if partition.pending.committed_index() >= needs {
+            partition.closed = partition.closed.max(closed);
+        }
     }
 
     /// Follows the primary of `epoch`, which is not lower than what is known here. Returns false

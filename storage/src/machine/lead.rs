@@ -112,7 +112,8 @@ impl<C> Node<C> {
         let of_this_epoch =
             partition.tail.position(index).is_some_and(|at| at.epoch == partition.epoch);
         if of_this_epoch || (self.has(Bug::CommitOldEpochs) && index > 0) {
-            self.commit_to(number, index);
+            // The state never has what the own log could still lose.
+            self.commit_to(number, index.min(partition.synced));
         }
     }
 
@@ -320,7 +321,7 @@ impl<C> Node<C> {
         let line = match partition.tail.position(after) {
             Some(before) => Line::Fetched(self.run_behind(now, number, before, last)),
             None if after > last => return,
-            None => Line::Gone { partition: number, epoch },
+            None => Line::Gone { partition: number, epoch, after },
         };
         out.push(Effect::Send { to: from.node.clone(), line });
     }

@@ -134,6 +134,14 @@ impl<C> Partition<C> {
         }
     }
 
+    /// Whether its primary has records that are not here.
+    pub(super) const fn lacks(&self) -> bool {
+        match &self.role {
+            Role::Follower(following) => following.matched < following.target,
+            _ => false,
+        }
+    }
+
     /// Whether the state was taken over from elsewhere up to where it stands, so that the log need
     /// not reach there.
     pub(super) const fn is_copied(&self) -> bool {

@@ -5,6 +5,9 @@ use super::{Effect, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
 
+/// The wall clock is looked at again after this at the earliest: it may stand still.
+const EARLY_US: u64 = 100;
+
 impl<C> Node<C> {
     /// Everything up to `frame` is durable here.
     pub(super) fn synced(&mut self, frame: u64, out: &mut Vec<Effect<C>>) {
@@ -21,6 +24,7 @@ impl<C> Node<C> {
                     partition.synced = partition.synced.max(touched.last);
                 }
                 if self.is_follower(number) {
+                    self.follow_commit(number);
                     acks.insert(number);
                 } else {
                     self.advance(number);
@@ -132,7 +136,7 @@ impl<C> Node<C> {
         let early = self
             .early
             .first_key_value()
-            .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us));
+            .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
         self.deadline_us =
