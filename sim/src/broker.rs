@@ -3,6 +3,9 @@
 //! Between two parties messages keep their order, like on one connection; everything else may
 //! overtake. A party that is cut off keeps what it wants to send for the time when it is connected
 //! again: such frames arrive late, all at once.
+//!
+//! What nodes send may arrive twice. What clients ask comes twice only when they ask twice: core
+//! NATS delivers at most once, and "nothing was changed" is said of a request, not of its shadow.
 
 use crate::plan::Network;
 use catena_client::machine::Target;
@@ -101,7 +104,8 @@ impl Broker {
             return Fate::Lost;
         }
         let first = self.arrival(rng, now_us, from, to);
-        if !self.healed && self.chance(rng, self.network.twice_ppm) {
+        let may_repeat = matches!((from, to), (Party::Node(_), _));
+        if may_repeat && !self.healed && self.chance(rng, self.network.twice_ppm) {
             let second = first + rng.random_range(1..1_000_000);
             return Fate::ArrivesTwice(first, second);
         }

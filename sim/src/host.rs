@@ -27,8 +27,8 @@ pub(crate) struct Host {
     pub(crate) boots: u64,
     pub(crate) process: Option<Process>,
     pub(crate) paused_until_us: u64,
-    /// Its disk is full or fails.
-    pub(crate) refuses: bool,
+    pub(crate) is_failing: bool,
+    pub(crate) is_full: bool,
 }
 
 /// A running process.
@@ -135,7 +135,8 @@ impl Host {
         self.disk_id = disk;
         self.persisted = MemoryState::default();
         self.kept = MemoryState::default();
-        self.refuses = false;
+        self.is_failing = false;
+        self.is_full = false;
     }
 }
 

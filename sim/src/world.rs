@@ -169,7 +169,8 @@ impl World {
                     boots: 0,
                     process: None,
                     paused_until_us: 0,
-                    refuses: false,
+                    is_failing: false,
+                    is_full: false,
                 }
             })
             .collect();
@@ -343,7 +344,7 @@ impl World {
         let (at_us, segment_bytes) = (self.at_us, self.plan.segment_bytes);
         let started = self.hosts[host].start(settings, segment_bytes, at_us, &mut effects);
         if let Err(error) = started {
-            if self.hosts[host].refuses {
+            if self.hosts[host].is_failing || self.hosts[host].is_full {
                 self.after(500_000, Happening::Ends(Fault_::Kill, host));
             } else {
                 self.fail("a node must start from what its disk holds", error);
@@ -899,12 +900,12 @@ impl World {
             }
             Fault_::SyncError => {
                 self.hosts[host].disk.fail_syncs(true);
-                self.hosts[host].refuses = true;
+                self.hosts[host].is_failing = true;
             }
             Fault_::DiskFull => {
                 let room = self.rng.random_range(0..3_000);
                 self.hosts[host].disk.leave_room(room);
-                self.hosts[host].refuses = true;
+                self.hosts[host].is_full = true;
             }
             Fault_::Wipe => {
                 if !self.may_wipe(host) {
@@ -965,11 +966,11 @@ impl World {
             Fault_::WallStop => self.hosts[host].clock.stopped_us = None,
             Fault_::SyncError => {
                 self.hosts[host].disk.fail_syncs(false);
-                self.hosts[host].refuses = false;
+                self.hosts[host].is_failing = false;
             }
             Fault_::DiskFull => {
                 self.hosts[host].disk.leave_room(usize::MAX);
-                self.hosts[host].refuses = false;
+                self.hosts[host].is_full = false;
             }
         }
     }

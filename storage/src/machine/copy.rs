@@ -22,6 +22,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::{Line, Piece};
 use catena_protocol::message::replicate::Position;
 use catena_protocol::placement::Member;
+use std::collections::BTreeMap;
 
 /// The same piece is asked for again after this.
 const PIECE_AGAIN_US: u64 = 200_000;
@@ -35,6 +36,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub(super) struct Copying {
     /// What was here when it began: for voting.
     pub(super) floor: Position,
+    /// What was here before is gone already.
+    begun: bool,
     /// Which piece comes next.
     next: Option<Blob>,
     /// What the copy stands for, once the first piece has come.
@@ -45,17 +48,14 @@ pub(super) struct Copying {
 }
 
 impl Copying {
-    pub(super) const fn new(floor: Position) -> Self {
-        Self { floor, next: None, mark: None, ends: None, ask_us: 0 }
+    pub(super) const fn new(floor: Position, begun: bool) -> Self {
+        Self { floor, begun, next: None, mark: None, ends: None, ask_us: 0 }
     }
 }
 
-/// A copy that somebody takes from here.
-#[derive(Debug)]
-pub(super) struct Pin {
-    mark: Mark,
-    until_us: u64,
-}
+/// Copies that others take from here: what they stand for, and until when the log behind that
+/// stays.
+pub(super) type Pins = BTreeMap<Member, (Mark, u64)>;
 
 impl<C> super::partition::Partition<C> {
     /// Another primary: a copy begins anew, for its pieces would not fit.
@@ -72,10 +72,8 @@ impl<C> super::partition::Partition<C> {
     /// Up to which record the log may be shortened at `now`.
     pub(super) fn may_shorten(&self, now: Now) -> u64 {
         let applied = self.applied.applied.index;
-        match &self.pin {
-            Some(pin) if pin.until_us > now.mono_us => applied.min(pin.mark.applied.index),
-            _ => applied,
-        }
+        let pinned = self.pins.values().filter(|(_, until_us)| *until_us > now.mono_us);
+        pinned.map(|(mark, _)| mark.applied.index).fold(applied, u64::min)
     }
 }
 
@@ -85,17 +83,26 @@ impl<C> Node<C> {
         &mut self,
         now: Now,
         from: &Member,
-        (number, epoch, after): (u16, u64, u64),
+        (number, epoch, base): (u16, u64, Position),
         out: &mut Vec<Effect<C>>,
     ) {
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
-        let follows = partition.primary() == Some(from) && partition.epoch == epoch;
-        // It may be an old answer: since then the log may have come.
-        let lacks = after == partition.tail.last().index.min(after) && partition.lacks();
-        if !follows || !lacks || partition.copying.is_some() {
+        if partition.primary() != Some(from) || partition.epoch != epoch {
             return;
         }
-        partition.copying = Some(Copying::new(partition.last()));
+        if partition.copying.is_some() {
+            partition.copying_again();
+            return self.go_on_copying(now, number, out);
+        }
+        // It may be an old answer: since then the log may have come.
+        if !partition.lacks() {
+            return;
+        }
+        if self.is_known(number, base) {
+            return self.fetch_behind(now, number, base.index, out);
+        }
+        let partition = &mut self.partitions[usize::from(number)];
+        partition.copying = Some(Copying::new(partition.last(), false));
         out.push(Effect::Event(Event::Copies { partition: number }));
         self.go_on_copying(now, number, out);
     }
@@ -136,14 +143,19 @@ impl<C> Node<C> {
             return Ok(());
         }
         let until_us = now.mono_us + PIN_US;
-        let mark = match (&partition.pin, &from) {
-            (Some(pin), Some(_)) => pin.mark.clone(),
-            // Without the log behind it a copy is of no use: from the beginning.
-            (None, Some(_)) => return Ok(()),
-            (Some(pin), None) if pin.until_us > now.mono_us => pin.mark.clone(),
+        partition.pins.retain(|_, (_, until_us)| *until_us > now.mono_us);
+        let mark = match (partition.pins.get(to), &from) {
             (_, None) => partition.applied.clone(),
+            (Some((mark, _)), Some(_)) => mark.clone(),
+            (None, Some(_)) => {
+                // Without the log behind it a copy is of no use: it has to begin anew.
+                let base = partition.tail.base();
+                let line = Line::Gone { partition: number, epoch, base };
+                out.push(Effect::Send { to: to.node.clone(), line });
+                return Ok(());
+            }
         };
-        partition.pin = Some(Pin { mark: mark.clone(), until_us });
+        partition.pins.insert(to.clone(), (mark.clone(), until_us));
         let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), PIECE_BYTES)?;
         let piece = Piece { partition: number, epoch, from, next, mark, items };
         out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
@@ -170,8 +182,10 @@ impl<C> Node<C> {
         }
         let first = piece.from.is_none();
         if first && piece.mark.applied < copying.floor {
-            // It would take away what this replica has vouched for.
-            partition.copying = None;
+            // It would take away what this replica has vouched for: later there is a newer one.
+            if !copying.begun {
+                partition.copying = None;
+            }
             return;
         }
         let mark = copying.mark.get_or_insert_with(|| piece.mark.clone()).clone();
@@ -182,6 +196,7 @@ impl<C> Node<C> {
         }
         copying.floor = copying.floor.max(mark.applied);
         copying.ask_us = 0;
+        copying.begun = true;
         let ends = piece.next.is_none();
         copying.ends = ends.then_some(self.next_batch + 1);
         copying.next = piece.next;

@@ -158,7 +158,7 @@ impl<C> Node<C> {
     }
 
     /// Whether the log here has this position, so that it is the same up to there.
-    fn is_known(&self, number: u16, position: Position) -> bool {
+    pub(super) fn is_known(&self, number: u16, position: Position) -> bool {
         let partition = &self.partitions[usize::from(number)];
         position.index <= partition.pending.committed_index()
             || partition.tail.position(position.index) == Some(position)
@@ -241,6 +241,22 @@ impl<C> Node<C> {
         let after = after.max(following.matched.min(last.index));
         let line = Line::Fetch { partition: number, epoch, after };
         out.push(Effect::Send { to: primary.node, line });
+    }
+
+    /// The log here is the primary's up to `index`, and that one still has what comes behind.
+    pub(super) fn fetch_behind(
+        &mut self,
+        now: Now,
+        number: u16,
+        index: u64,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let partition = &mut self.partitions[usize::from(number)];
+        if let Role::Follower(following) = &mut partition.role {
+            following.matched = following.matched.max(index);
+            following.fetch_us = 0;
+        }
+        self.fetch(now, number, out);
     }
 
     /// What was fetched has come.

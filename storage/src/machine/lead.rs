@@ -321,7 +321,7 @@ impl<C> Node<C> {
         let line = match partition.tail.position(after) {
             Some(before) => Line::Fetched(self.run_behind(now, number, before, last)),
             None if after > last => return,
-            None => Line::Gone { partition: number, epoch, after },
+            None => Line::Gone { partition: number, epoch, base: partition.tail.base() },
         };
         out.push(Effect::Send { to: from.node.clone(), line });
     }

@@ -1,7 +1,7 @@
 //! One partition, as one of its replicas sees it.
 
 use super::ceiling::Ceiling;
-use super::copy::{Copying, Pin};
+use super::copy::{Copying, Pins};
 use super::pending::Pending;
 use super::role::{Following, Role};
 use super::tail::Tail;
@@ -46,8 +46,8 @@ pub(super) struct Partition<C> {
     pub(super) held: Held<C>,
     /// A copy of the state is being taken over.
     pub(super) copying: Option<Copying>,
-    /// Somebody takes a copy from here.
-    pub(super) pin: Option<Pin>,
+    /// Who takes a copy from here.
+    pub(super) pins: Pins,
 }
 
 impl<C> Partition<C> {
@@ -74,8 +74,8 @@ impl<C> Partition<C> {
             voters,
             closed: Timestamp::ZERO,
             held: Held::new(),
-            copying: mark.copying.then(|| Copying::new(mark.floor)),
-            pin: None,
+            copying: mark.copying.then(|| Copying::new(mark.floor, true)),
+            pins: Pins::new(),
             applied: mark.clone(),
             mark,
         }

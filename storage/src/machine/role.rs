@@ -115,7 +115,7 @@ impl<C> Node<C> {
         let before = std::mem::replace(&mut partition.role, Role::Follower(following));
         if matches!(before, Role::Primary(_)) {
             partition.ceiling.forget_asked();
-            partition.pin = None;
+            partition.pins.clear();
             out.push(Effect::Event(Event::Follows { partition: number }));
             self.turn_away(number, hint.as_ref(), out);
         }
