@@ -3,9 +3,12 @@
 //! Promise: it listens on loopback only, keeps its data where it is told, is ready when `start`
 //! returns, and ends with this process. Unknown here: anything of Catena.
 
+mod cluster;
 mod find;
 mod live;
+mod monitoring;
 
+pub use cluster::ServerCluster;
 pub use find::{NotFound, find};
 pub use live::kill_all;
 
@@ -30,6 +33,7 @@ pub struct Options {
 pub struct NatsServer {
     child: Child,
     options: Options,
+    name: String,
     monitoring: u16,
     /// Dropped with the child, which is killed then.
     _live: Option<live::Live>,
@@ -55,6 +59,12 @@ pub enum StartError {
         /// Its log.
         log: PathBuf,
     },
+    /// The servers of a cluster found no leader in time.
+    #[error("the servers of the cluster have no JetStream leader; see the logs below `{folder}`")]
+    NoLeader {
+        /// Where their folders are.
+        folder: PathBuf,
+    },
 }
 
 #[derive(serde::Deserialize)]
@@ -76,13 +86,21 @@ impl NatsServer {
     ///
     /// # Errors
     /// [`StartError`] with what to look at.
-    pub async fn start(mut options: Options) -> Result<Self, StartError> {
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_named(options, "catena-dev".to_owned()).await
+    }
+
+    /// The same under a name that is its own among the servers of its cluster.
+    pub(crate) async fn start_named(
+        mut options: Options,
+        name: String,
+    ) -> Result<Self, StartError> {
         let binary = find()?;
         let folder = options.folder.clone();
         let failed = |source| StartError::Io { folder: folder.clone(), source };
         tokio::fs::create_dir_all(&options.folder).await.map_err(failed)?;
         let config = options.folder.join("nats.conf");
-        tokio::fs::write(&config, configuration(&options)).await.map_err(failed)?;
+        tokio::fs::write(&config, configuration(&options, &name)).await.map_err(failed)?;
         let mut child = Command::new(binary)
             .arg("-c")
             .arg(&config)
@@ -98,7 +116,7 @@ impl NatsServer {
             Ok(Some(Listening { clients, monitoring })) => {
                 options.port = clients;
                 let _live = child.id().map(live::Live::new);
-                Ok(Self { child, options, monitoring, _live })
+                Ok(Self { child, options, name, monitoring, _live })
             }
             _ => Err(StartError::NotReady { log: options.folder.join("nats-server.log") }),
         }
@@ -109,19 +127,22 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.options.port)
     }
 
-    /// How many messages it has received from clients since it started.
+    /// How many messages it has received since it started, from clients and from other servers.
     ///
     /// # Errors
     /// If its monitoring endpoint does not answer as expected.
     pub async fn received(&self) -> std::io::Result<u64> {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.monitoring)).await?;
-        stream.write_all(b"GET /varz HTTP/1.0\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let varz: serde_json::Value = serde_json::from_str(body)?;
+        let varz = monitoring::get(self.monitoring, "/varz").await?;
         varz["in_msgs"].as_u64().ok_or_else(|| std::io::Error::other("no `in_msgs` in /varz"))
+    }
+
+    /// The leader of a JetStream cluster of `size` servers, once this one knows it.
+    pub(crate) async fn leader(&self, size: usize) -> Option<String> {
+        let jsz = monitoring::get(self.monitoring, "/jsz").await.ok()?;
+        let cluster = &jsz["meta_cluster"];
+        let complete = cluster["cluster_size"].as_u64() == u64::try_from(size).ok();
+        let leader = cluster["leader"].as_str().filter(|leader| complete && !leader.is_empty());
+        leader.map(str::to_owned)
     }
 
     /// Its process id, while it runs.
@@ -143,7 +164,7 @@ impl NatsServer {
     /// [`StartError`] with what to look at.
     pub async fn start_again(mut self) -> Result<Self, StartError> {
         let _ = self.kill().await;
-        Self::start(self.options.clone()).await
+        Self::start_named(self.options.clone(), self.name.clone()).await
     }
 
     /// Ends it in an orderly way.
@@ -159,11 +180,11 @@ impl NatsServer {
     }
 }
 
-fn configuration(options: &Options) -> String {
+fn configuration(options: &Options, name: &str) -> String {
     let folder = options.folder.display();
     let port = if options.port == 0 { -1 } else { i32::from(options.port) };
     format!(
-        "host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:-1\"\nserver_name: \"catena-dev\"\nports_file_dir: \"{folder}\"\n\
+        "host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:-1\"\nserver_name: \"{name}\"\nports_file_dir: \"{folder}\"\n\
          log_file: \"{folder}/nats-server.log\"\nlogfile_size_limit: 10MB\n\
          jetstream {{ store_dir: \"{folder}/jetstream\", sync_interval: always }}\n{}\n",
         options.extra

@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Storage(storage::Storage),
     /// Measure chains and store operations beside the bare cost of NATS
     Bench(bench::Bench),
+    /// One replica of the floor of `bench`, in a process of its own
+    #[command(hide = true)]
+    BareReplica(bench::BareReplica),
     /// Exit with 0 if a service of this role on this host answers
     Health(health::Health),
 }
@@ -79,6 +82,7 @@ impl Command {
             Self::Worker(worker) => worker.run(settings).await,
             Self::Storage(storage) => storage.run(settings).await,
             Self::Bench(bench) => bench.run().await,
+            Self::BareReplica(replica) => replica.run(settings).await,
             Self::Health(health) => health.run(settings).await,
         }
     }

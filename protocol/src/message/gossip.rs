@@ -200,7 +200,8 @@ pub enum Line {
     /// What you lack.
     #[n(5)]
     Fetched(#[n(0)] Run),
-    /// What you lack is not in the log any more: take a copy of the state.
+    /// What you lack is not in the log any more, or what your copy stands on is not: unless you
+    /// have the record before what is, take a copy of the state.
     #[n(6)]
     Gone {
         /// Of which partition.
@@ -209,6 +210,9 @@ pub enum Line {
         /// The primary's epoch.
         #[n(1)]
         epoch: u64,
+        /// The record before the oldest one that is kept.
+        #[n(2)]
+        base: Position,
     },
     /// Give me the piece of the state that begins here.
     #[n(7)]

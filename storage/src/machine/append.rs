@@ -6,7 +6,7 @@
 
 use super::pending::Draft;
 use super::role::Role;
-use super::{Effect, Entry, Node};
+use super::{Bug, Effect, Entry, Node};
 use crate::state::Content;
 use catena_protocol::clock::Now;
 use catena_protocol::codec::{Raw, encode};
@@ -114,6 +114,9 @@ impl<C> Node<C> {
 
     /// Puts a vote into the log.
     pub(super) fn log_vote(&mut self, vote: Vote) {
+        if self.has(Bug::VoteNotDurable) {
+            return;
+        }
         self.frames.add(Entry::Vote(vote), RECORD_BYTES);
     }
 
@@ -145,6 +148,9 @@ impl<C> Node<C> {
         self.frames.bytes = 0;
         let entries = std::mem::take(&mut self.frames.entries);
         self.push_frame(now, &frame, out);
+        if self.has(Bug::AckBeforeSync) {
+            self.count_unsynced(&frame, out);
+        }
         self.frames.sent.push_back(frame);
         out.push(Effect::Append { frame: number, entries });
     }

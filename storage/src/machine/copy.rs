@@ -15,13 +15,14 @@
 
 use super::role::Role;
 use super::tail::Tail;
-use super::{Effect, Event, Node};
+use super::{Bug, Effect, Event, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::Blob;
 use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::{Line, Piece};
 use catena_protocol::message::replicate::Position;
 use catena_protocol::placement::Member;
+use std::collections::BTreeMap;
 
 /// The same piece is asked for again after this.
 const PIECE_AGAIN_US: u64 = 200_000;
@@ -35,6 +36,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub(super) struct Copying {
     /// What was here when it began: for voting.
     pub(super) floor: Position,
+    /// What was here before is gone already.
+    begun: bool,
     /// Which piece comes next.
     next: Option<Blob>,
     /// What the copy stands for, once the first piece has come.
@@ -45,17 +48,14 @@ pub(super) struct Copying {
 }
 
 impl Copying {
-    pub(super) const fn new(floor: Position) -> Self {
-        Self { floor, next: None, mark: None, ends: None, ask_us: 0 }
+    pub(super) const fn new(floor: Position, begun: bool) -> Self {
+        Self { floor, begun, next: None, mark: None, ends: None, ask_us: 0 }
     }
 }
 
-/// A copy that somebody takes from here.
-#[derive(Debug)]
-pub(super) struct Pin {
-    mark: Mark,
-    until_us: u64,
-}
+/// Copies that others take from here: what they stand for, and until when the log behind that
+/// stays.
+pub(super) type Pins = BTreeMap<Member, (Mark, u64)>;
 
 impl<C> super::partition::Partition<C> {
     /// Another primary: a copy begins anew, for its pieces would not fit.
@@ -72,10 +72,8 @@ impl<C> super::partition::Partition<C> {
     /// Up to which record the log may be shortened at `now`.
     pub(super) fn may_shorten(&self, now: Now) -> u64 {
         let applied = self.applied.applied.index;
-        match &self.pin {
-            Some(pin) if pin.until_us > now.mono_us => applied.min(pin.mark.applied.index),
-            _ => applied,
-        }
+        let pinned = self.pins.values().filter(|(_, until_us)| *until_us > now.mono_us);
+        pinned.map(|(mark, _)| mark.applied.index).fold(applied, u64::min)
     }
 }
 
@@ -85,27 +83,35 @@ impl<C> Node<C> {
         &mut self,
         now: Now,
         from: &Member,
-        number: u16,
-        epoch: u64,
+        (number, epoch, base): (u16, u64, Position),
         out: &mut Vec<Effect<C>>,
     ) {
-        let Some(partition) = self.partitions.get(usize::from(number)) else { return };
-        let follows = partition.primary() == Some(from) && partition.epoch == epoch;
-        if !follows || partition.copying.is_some() {
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
+        if partition.primary() != Some(from) || partition.epoch != epoch {
             return;
         }
+        if partition.copying.is_some() {
+            partition.copying_again();
+            return self.go_on_copying(now, number, out);
+        }
+        // It may be an old answer: since then the log may have come.
+        if !partition.lacks() {
+            return;
+        }
+        if self.is_known(number, base) {
+            return self.fetch_behind(now, number, base.index, out);
+        }
+        let partition = &mut self.partitions[usize::from(number)];
+        partition.copying = Some(Copying::new(partition.last(), false));
         out.push(Effect::Event(Event::Copies { partition: number }));
-        self.begin_copy(number);
         self.go_on_copying(now, number, out);
     }
 
     /// Nothing that is here counts any more.
-    pub(super) fn begin_copy(&mut self, number: u16) {
+    fn give_up(&mut self, number: u16) {
         let partition = &mut self.partitions[usize::from(number)];
-        let floor = partition.last().max(partition.mark.floor);
         let freed = partition.pending.truncate(0);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
-        partition.copying = Some(Copying::new(floor));
     }
 
     /// Asks for the next piece, if it is time.
@@ -137,14 +143,19 @@ impl<C> Node<C> {
             return Ok(());
         }
         let until_us = now.mono_us + PIN_US;
-        let mark = match (&partition.pin, &from) {
-            (Some(pin), Some(_)) => pin.mark.clone(),
-            // Without the log behind it a copy is of no use: from the beginning.
-            (None, Some(_)) => return Ok(()),
-            (Some(pin), None) if pin.until_us > now.mono_us => pin.mark.clone(),
+        partition.pins.retain(|_, (_, until_us)| *until_us > now.mono_us);
+        let mark = match (partition.pins.get(to), &from) {
             (_, None) => partition.applied.clone(),
+            (Some((mark, _)), Some(_)) => mark.clone(),
+            (None, Some(_)) => {
+                // Without the log behind it a copy is of no use: it has to begin anew.
+                let base = partition.tail.base();
+                let line = Line::Gone { partition: number, epoch, base };
+                out.push(Effect::Send { to: to.node.clone(), line });
+                return Ok(());
+            }
         };
-        partition.pin = Some(Pin { mark: mark.clone(), until_us });
+        partition.pins.insert(to.clone(), (mark.clone(), until_us));
         let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), PIECE_BYTES)?;
         let piece = Piece { partition: number, epoch, from, next, mark, items };
         out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
@@ -160,6 +171,7 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) {
         let number = piece.partition;
+        let merges = self.has(Bug::MergeCopy);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
             return;
@@ -169,6 +181,13 @@ impl<C> Node<C> {
             return;
         }
         let first = piece.from.is_none();
+        if first && piece.mark.applied < copying.floor {
+            // It would take away what this replica has vouched for: later there is a newer one.
+            if !copying.begun {
+                partition.copying = None;
+            }
+            return;
+        }
         let mark = copying.mark.get_or_insert_with(|| piece.mark.clone()).clone();
         if mark != piece.mark {
             // Whoever gives it began anew: what came so far does not fit.
@@ -177,11 +196,13 @@ impl<C> Node<C> {
         }
         copying.floor = copying.floor.max(mark.applied);
         copying.ask_us = 0;
+        copying.begun = true;
         let ends = piece.next.is_none();
         copying.ends = ends.then_some(self.next_batch + 1);
         copying.next = piece.next;
         let floor = copying.floor;
-        let mut changes = Changes { clear: first.then_some(number), ..Changes::default() };
+        let clear = (first && !merges).then_some(number);
+        let mut changes = Changes { clear, ..Changes::default() };
         changes.take(number, piece.items);
         let mark = match ends {
             true => Mark { floor: mark.applied, ..mark },
@@ -191,7 +212,11 @@ impl<C> Node<C> {
         if ends {
             partition.mark = mark.clone();
         }
-        self.apply(changes, vec![(number, mark)], ends, out);
+        let durable = ends && !self.has(Bug::CopyNotDurable);
+        if first {
+            self.give_up(number);
+        }
+        self.apply(changes, vec![(number, mark)], durable, out);
         self.go_on_copying(now, number, out);
     }
 

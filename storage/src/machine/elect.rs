@@ -7,7 +7,7 @@
 
 use super::role::{Campaign, Leading, Role};
 use super::settings::{PROMISE_US, QUORUM_US};
-use super::{Effect, Event, Node};
+use super::{Bug, Effect, Event, Node};
 use crate::state::{State, StateError};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
@@ -65,7 +65,8 @@ impl<C> Node<C> {
 
     fn may_lead(&self, number: u16) -> bool {
         let partition = &self.partitions[usize::from(number)];
-        partition.copying.is_none() && partition.voters.now().contains(&self.settings.me)
+        partition.copying.is_none()
+            && partition.voters.has(&self.settings.me, self.has(Bug::WipedVoter))
     }
 
     /// Asks everybody who has a vote.
@@ -130,7 +131,7 @@ impl<C> Node<C> {
         }
         let epoch = self.partitions[usize::from(number)].epoch;
         let answer = Line::Answer { to: candidacy, epoch, granted };
-        if granted && candidacy.round != Round::Canvass {
+        if granted && candidacy.round != Round::Canvass && !self.has(Bug::VoteNotDurable) {
             // The vote must survive a crash before anybody hears of it.
             self.frames.open.lines.push((from.node.clone(), answer));
         } else {
@@ -140,7 +141,7 @@ impl<C> Node<C> {
 
     fn would_vote(&self, now: Now, from: &Member, candidacy: Candidacy) -> bool {
         let partition = &self.partitions[usize::from(candidacy.partition)];
-        let behind = candidacy.last < partition.last();
+        let behind = candidacy.last < partition.last() && !self.has(Bug::VoteForAnybody);
         let old = candidacy.epoch < partition.epoch;
         let taken = candidacy.epoch == partition.epoch
             && partition.voted.as_ref().is_none_or(|voted| voted != from);
@@ -157,6 +158,9 @@ impl<C> Node<C> {
     /// Whether a primary may still count on this replica.
     fn has_promised(&self, now: Now, number: u16) -> bool {
         let partition = &self.partitions[usize::from(number)];
+        if self.has(Bug::LeaseFromReceipt) {
+            return false;
+        }
         match &partition.role {
             Role::Primary(_) => self.quorum_heard_us(now, number) + PROMISE_US > now.mono_us,
             _ => partition.heard_us + PROMISE_US > now.mono_us,
@@ -174,10 +178,11 @@ impl<C> Node<C> {
     ) -> Result<(), StateError> {
         let (to, epoch, granted) = line;
         let number = to.partition;
+        let wiped = self.has(Bug::WipedVoter);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
         let Role::Candidate(campaign) = &mut partition.role else { return Ok(()) };
         if granted && to.epoch == campaign.epoch && to.round == campaign.round {
-            if partition.voters.now().contains(from) {
+            if partition.voters.has(from, wiped) {
                 campaign.votes.insert(from.clone());
             }
             return self.count_votes(now, number, state, out);
@@ -213,15 +218,19 @@ impl<C> Node<C> {
     /// This node leads: a record of its epoch goes into the log, and it serves once that is
     /// committed. Its time goes on above everything that was promised before.
     pub(super) fn lead(&mut self, now: Now, number: u16, out: &mut Vec<Effect<C>>) {
+        let careless = self.has(Bug::ForgetCeiling);
+        let hasty = self.has(Bug::ServeAtOnce);
         let partition = &mut self.partitions[usize::from(number)];
         let began = partition.tail.last().index + 1;
         let latest = partition.pending.latest();
         let mark = &partition.mark;
-        self.clock.reach(latest.max(mark.ceiling).max(mark.newest).max(partition.closed));
+        if !careless {
+            self.clock.reach(latest.max(mark.ceiling).max(mark.newest).max(partition.closed));
+        }
         partition.ceiling.restart(mark.ceiling);
         let epoch = partition.epoch;
         partition.role =
-            Role::Primary(Leading { began, since_us: now.mono_us, peers: BTreeMap::new() });
+            Role::Primary(Leading { began: if hasty { 0 } else { began }, since_us: now.mono_us, peers: BTreeMap::new() });
         self.append(number, Timestamp::ZERO, Decision::Epoch, Vec::new());
         self.beat_soon = true;
         out.push(Effect::Event(Event::Leads { partition: number, epoch }));

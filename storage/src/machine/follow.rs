@@ -6,7 +6,7 @@
 //! that is certain. What stands here otherwise is cut off, never below what is committed.
 
 use super::role::Role;
-use super::{Effect, Node};
+use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
@@ -41,7 +41,7 @@ impl<C> Node<C> {
         if matches!(partition.role, Role::Absent | Role::Halted(_)) {
             return Ok(None);
         }
-        if run.epoch < partition.epoch {
+        if run.epoch < partition.epoch && !self.has(Bug::NoFencing) {
             // Whoever still believes to lead must hear that it does not.
             return Ok(Some(Acked { partition: number, epoch: partition.epoch, index: 0 }));
         }
@@ -52,6 +52,7 @@ impl<C> Node<C> {
             self.go_on_copying(now, number, out);
             return Ok(Some(Acked { partition: number, epoch: run.epoch, index: 0 }));
         }
+        let careless = self.has(Bug::CloseWithoutCommit);
         let end = run.before.index + run.records.len() as u64;
         let (commit, closed) = (run.commit, run.closed);
         let taken = self.take_records(number, run, state, out)?;
@@ -61,13 +62,12 @@ impl<C> Node<C> {
         if matches!(taken, Taken::Fits) {
             following.matched = following.matched.max(end);
         }
-        let known = following.matched.min(commit);
-        let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
-        self.commit_to(number, known);
-        let partition = &mut self.partitions[usize::from(number)];
-        if partition.pending.committed_index() >= commit {
-            partition.closed = partition.closed.max(closed);
+        following.commit = following.commit.max(commit);
+        if closed > following.closing.1 {
+            following.closing = (if careless { 0 } else { commit }, closed);
         }
+        let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
+        self.follow_commit(number);
         if lacks {
             self.fetch(now, number, out);
         }
@@ -76,6 +76,20 @@ impl<C> Node<C> {
         let Role::Follower(following) = &partition.role else { return Ok(None) };
         let index = following.matched.min(partition.synced);
         Ok(Some(Acked { partition: number, epoch: partition.epoch, index }))
+    }
+
+    /// Commits what the primary has committed, as far as it is here, durably; closes what it has
+    /// closed with that.
+    pub(super) fn follow_commit(&mut self, number: u16) {
+        let partition = &self.partitions[usize::from(number)];
+        let Role::Follower(following) = &partition.role else { return };
+        let index = following.matched.min(following.commit).min(partition.synced);
+        let (needs, closed) = following.closing;
+        self.commit_to(number, index);
+        let partition = &mut self.partitions[usize::from(number)];
+        if partition.pending.committed_index() >= needs {
+            partition.closed = partition.closed.max(closed);
+        }
     }
 
     /// Follows the primary of `epoch`, which is not lower than what is known here. Returns false
@@ -99,6 +113,9 @@ impl<C> Node<C> {
             _ => false,
         };
         if !known || epoch > partition.epoch {
+            if self.has(Bug::TruncateToCommit) {
+                self.truncate(number, self.partitions[usize::from(number)].pending.committed_index());
+            }
             self.follow(now, number, epoch, Some(from.member.clone()), out);
             self.partitions[usize::from(number)].copying_again();
         }
@@ -141,7 +158,7 @@ impl<C> Node<C> {
     }
 
     /// Whether the log here has this position, so that it is the same up to there.
-    fn is_known(&self, number: u16, position: Position) -> bool {
+    pub(super) fn is_known(&self, number: u16, position: Position) -> bool {
         let partition = &self.partitions[usize::from(number)];
         position.index <= partition.pending.committed_index()
             || partition.tail.position(position.index) == Some(position)
@@ -226,6 +243,22 @@ impl<C> Node<C> {
         out.push(Effect::Send { to: primary.node, line });
     }
 
+    /// The log here is the primary's up to `index`, and that one still has what comes behind.
+    pub(super) fn fetch_behind(
+        &mut self,
+        now: Now,
+        number: u16,
+        index: u64,
+        out: &mut Vec<Effect<C>>,
+    ) {
+        let partition = &mut self.partitions[usize::from(number)];
+        if let Role::Follower(following) = &mut partition.role {
+            following.matched = following.matched.max(index);
+            following.fetch_us = 0;
+        }
+        self.fetch(now, number, out);
+    }
+
     /// What was fetched has come.
     pub(super) fn take_fetched<S: State>(
         &mut self,
@@ -264,7 +297,7 @@ impl<C> Node<C> {
         let partition = &self.partitions[usize::from(number)];
         matches!(partition.role, Role::Follower(_) | Role::Candidate(_))
             && partition.copying.is_none()
-            && snapshot <= partition.closed
+            && (snapshot <= partition.closed || self.has(Bug::ReadUnclosed))
     }
 
     pub(super) fn is_follower(&self, number: u16) -> bool {

@@ -165,7 +165,9 @@ impl<C> Node<C> {
                 self.fetched(now, who, (partition, epoch, after), out);
             }
             Line::Fetched(run) => self.take_fetched(now, from, run, state, out)?,
-            Line::Gone { partition, epoch } => self.gone(now, who, partition, epoch, out),
+            Line::Gone { partition, epoch, base } => {
+                self.gone(now, who, (partition, epoch, base), out);
+            }
             Line::Copy { partition, epoch, from } => {
                 self.copied(now, who, (partition, epoch, from), state, out)?;
             }

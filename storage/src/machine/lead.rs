@@ -4,7 +4,7 @@
 use super::role::{Following, Leading, Progress, Role};
 use super::settings::{LEASE_US, PROMISE_US};
 use super::waiting::Unsure;
-use super::{Effect, Node};
+use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
@@ -111,8 +111,9 @@ impl<C> Node<C> {
         let index = leading.reached(voters, me, partition.synced, |progress| progress.index);
         let of_this_epoch =
             partition.tail.position(index).is_some_and(|at| at.epoch == partition.epoch);
-        if of_this_epoch {
-            self.commit_to(number, index);
+        if of_this_epoch || (self.has(Bug::CommitOldEpochs) && index > 0) {
+            // The state never has what the own log could still lose.
+            self.commit_to(number, index.min(partition.synced));
         }
     }
 
@@ -135,6 +136,12 @@ impl<C> Node<C> {
 
     /// Whether nobody else can lead at this moment.
     pub(super) fn has_lease(&self, now: Now, number: u16) -> bool {
+        if self.has(Bug::NoLease) {
+            return true;
+        }
+        if self.has(Bug::LeaseFromReceipt) {
+            return now.mono_us < self.quorum_heard_us(now, number) + LEASE_US;
+        }
         match self.quorum_beat(number) {
             u64::MAX => true,
             beat => self.beats.sent_us(beat).is_some_and(|at| now.mono_us < at + LEASE_US),
@@ -191,6 +198,7 @@ impl<C> Node<C> {
 
     /// Nothing commits any more at or below what this returns, except what is committed.
     pub(super) fn close(&mut self, now: Now, number: u16) -> Timestamp {
+        let careless = self.has(Bug::CloseInFlight);
         let partition = &mut self.partitions[usize::from(number)];
         let Role::Primary(leading) = &partition.role else { return partition.closed };
         if partition.pending.committed_index() < leading.began {
@@ -199,6 +207,7 @@ impl<C> Node<C> {
         let present = self.clock.read(now.wall_us);
         let open = partition.pending.first_undecided();
         let below = open.map_or(Timestamp::MAX, |version| Timestamp(version.0.saturating_sub(1)));
+        let below = if careless { Timestamp::MAX } else { below };
         let closed = partition.ceiling.granted().min(present).min(below);
         self.clock.reach(closed);
         partition.closed = partition.closed.max(closed);
@@ -312,7 +321,7 @@ impl<C> Node<C> {
         let line = match partition.tail.position(after) {
             Some(before) => Line::Fetched(self.run_behind(now, number, before, last)),
             None if after > last => return,
-            None => Line::Gone { partition: number, epoch },
+            None => Line::Gone { partition: number, epoch, base: partition.tail.base() },
         };
         out.push(Effect::Send { to: from.node.clone(), line });
     }

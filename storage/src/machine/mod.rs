@@ -22,6 +22,7 @@
 
 mod admission;
 mod append;
+mod bug;
 mod ceiling;
 mod chance;
 mod commit;
@@ -43,12 +44,15 @@ mod scan;
 mod settings;
 mod synced;
 mod tail;
+mod view;
 mod voters;
 mod waiting;
 mod write;
 
+pub use bug::Bug;
 pub use effect::{Effect, Entry, Event, Input};
 pub use restore::RestoreError;
+pub use view::View;
 pub use settings::{BEAT_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
 
 use crate::state::{Changes, Mark, State, StateError};
@@ -164,6 +168,20 @@ impl<C> Node<C> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a known mistake was put back.
+    const fn has(&self, bug: Bug) -> bool {
+        match self.settings.bug {
+            #[cfg(feature = "bugs")]
+            Some(made) => made as u8 == bug as u8,
+            #[cfg(not(feature = "bugs"))]
+            Some(_) => {
+                let _ = bug;
+                false
+            }
+            None => false,
+        }
     }
 
     /// When to call again with [`Input::Tick`], in monotonic microseconds, if nothing else comes.

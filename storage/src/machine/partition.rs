@@ -1,7 +1,7 @@
 //! One partition, as one of its replicas sees it.
 
 use super::ceiling::Ceiling;
-use super::copy::{Copying, Pin};
+use super::copy::{Copying, Pins};
 use super::pending::Pending;
 use super::role::{Following, Role};
 use super::tail::Tail;
@@ -46,8 +46,8 @@ pub(super) struct Partition<C> {
     pub(super) held: Held<C>,
     /// A copy of the state is being taken over.
     pub(super) copying: Option<Copying>,
-    /// Somebody takes a copy from here.
-    pub(super) pin: Option<Pin>,
+    /// Who takes a copy from here.
+    pub(super) pins: Pins,
 }
 
 impl<C> Partition<C> {
@@ -74,8 +74,8 @@ impl<C> Partition<C> {
             voters,
             closed: Timestamp::ZERO,
             held: Held::new(),
-            copying: mark.copying.then(|| Copying::new(mark.floor)),
-            pin: None,
+            copying: mark.copying.then(|| Copying::new(mark.floor, true)),
+            pins: Pins::new(),
             applied: mark.clone(),
             mark,
         }
@@ -131,6 +131,14 @@ impl<C> Partition<C> {
             _ if self.copying.is_some() => Part::Copying,
             _ if self.voters.now().contains(me) => Part::Voter,
             _ => Part::Learner,
+        }
+    }
+
+    /// Whether its primary has records that are not here.
+    pub(super) const fn lacks(&self) -> bool {
+        match &self.role {
+            Role::Follower(following) => following.matched < following.target,
+            _ => false,
         }
     }
 

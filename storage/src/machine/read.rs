@@ -1,6 +1,6 @@
 //! **read**: one record, now or at a snapshot.
 
-use super::Node;
+use super::{Bug, Node};
 use super::effect::Verdict;
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
@@ -52,7 +52,12 @@ impl<C> Node<C> {
         at: Timestamp,
         state: &S,
     ) -> Result<Record, StateError> {
-        let found = self.partitions[usize::from(partition)].committed(key, at, state)?;
+        let partition = &self.partitions[usize::from(partition)];
+        let found = if self.has(Bug::DirtyRead) && at == Timestamp::MAX {
+            partition.head(key, state)?
+        } else {
+            partition.committed(key, at, state)?
+        };
         Ok(found.map_or_else(Record::default, Record::from))
     }
 

@@ -231,10 +231,6 @@ impl<C> Node<C> {
                 continue;
             }
             partition.heard_us = now.mono_us;
-            if partition.copying.is_some() {
-                self.begin_copy(number);
-            }
-            let partition = &mut self.partitions[usize::from(number)];
             let epoch = partition.epoch;
             if partition.voters.now() == [me.clone()] {
                 partition.epoch += 1;

@@ -2,6 +2,7 @@
 
 use super::settings::PROMISE_US;
 use super::{Effect, Event, Node};
+use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::Round;
 use catena_protocol::message::replicate::Position;
@@ -32,6 +33,10 @@ pub(super) struct Following {
     pub(super) beat: (u64, u64),
     /// Up to this index the log is the same as the primary's.
     pub(super) matched: u64,
+    /// Up to this index the primary's log is committed.
+    pub(super) commit: u64,
+    /// What is closed once the log is committed here up to an index.
+    pub(super) closing: (u64, Timestamp),
     /// How far the primary's log reaches, as far as is known.
     pub(super) target: u64,
     /// When to stop waiting for a primary.
@@ -110,7 +115,7 @@ impl<C> Node<C> {
         let before = std::mem::replace(&mut partition.role, Role::Follower(following));
         if matches!(before, Role::Primary(_)) {
             partition.ceiling.forget_asked();
-            partition.pin = None;
+            partition.pins.clear();
             out.push(Effect::Event(Event::Follows { partition: number }));
             self.turn_away(number, hint.as_ref(), out);
         }
@@ -120,7 +125,7 @@ impl<C> Node<C> {
     pub(super) fn halt(&mut self, number: u16, why: String, out: &mut Vec<Effect<C>>) {
         let partition = &mut self.partitions[usize::from(number)];
         let before = std::mem::replace(&mut partition.role, Role::Halted(why.clone()));
-        partition.closed = catena_protocol::Timestamp::ZERO;
+        partition.closed = Timestamp::ZERO;
         if matches!(before, Role::Primary(_)) {
             out.push(Effect::Event(Event::Follows { partition: number }));
         }

@@ -1,5 +1,6 @@
 //! What can be set, and what it is related to.
 
+use super::Bug;
 use catena_protocol::placement::Member;
 use catena_protocol::{DiskId, NodeId, limit};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     /// Bytes of log that are kept in memory for replicas that missed something. What is older
     /// they get as a copy of the state. Shared out equally among the partitions of a node.
     pub tail_bytes: usize,
+    /// A mistake that was put back. Without the feature `bugs` it is not made.
+    pub bug: Option<Bug>,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             held: 65_536,
             pending_bytes: 64 * 1024 * 1024,
             tail_bytes: 128 * 1024 * 1024,
+            bug: None,
         }
     }
 }

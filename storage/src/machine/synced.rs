@@ -1,8 +1,12 @@
 //! A frame is durable, a log is committed further, a batch is in the state.
 
+use super::append::Frame;
 use super::{Effect, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
+
+/// The wall clock is looked at again after this at the earliest: it may stand still.
+const EARLY_US: u64 = 100;
 
 impl<C> Node<C> {
     /// Everything up to `frame` is durable here.
@@ -20,6 +24,7 @@ impl<C> Node<C> {
                     partition.synced = partition.synced.max(touched.last);
                 }
                 if self.is_follower(number) {
+                    self.follow_commit(number);
                     acks.insert(number);
                 } else {
                     self.advance(number);
@@ -27,6 +32,16 @@ impl<C> Node<C> {
             }
             self.tell_synced(acks, sent.lines, out);
         }
+    }
+
+    /// Takes what is only on its way to the disk for durable.
+    pub(super) fn count_unsynced(&mut self, frame: &Frame, out: &mut Vec<Effect<C>>) {
+        for (number, touched) in &frame.touched {
+            let partition = &mut self.partitions[usize::from(*number)];
+            partition.synced = partition.synced.max(touched.last);
+            self.advance(*number);
+        }
+        self.tell_synced(frame.acks.iter().copied(), Vec::new(), out);
     }
 
     /// The log of a partition is committed up to `index`: the state may have it, and who waited
@@ -121,7 +136,7 @@ impl<C> Node<C> {
         let early = self
             .early
             .first_key_value()
-            .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us));
+            .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
         self.deadline_us =

@@ -42,6 +42,11 @@ impl Voters {
         self.since.last().map_or(&[], |(_, voters)| voters)
     }
 
+    /// Whether somebody has a vote.
+    pub(super) fn has(&self, member: &Member, whatever_disk: bool) -> bool {
+        self.now().iter().any(|v| v == member || (whatever_disk && v.node == member.node))
+    }
+
     /// How many are more than half of them.
     pub(super) fn majority(&self) -> usize {
         self.now().len() / 2 + 1

@@ -4,7 +4,7 @@
 //! the condition did not hold, is a record of the log: it is told when everything that it rests
 //! upon is committed, and told again when the same request comes again.
 
-use super::Node;
+use super::{Bug, Node};
 use super::effect::Verdict;
 use super::pending::Known;
 use crate::state::{Content, State, StateError, Stored};
@@ -25,6 +25,7 @@ impl<C> Node<C> {
     ) -> Result<Verdict, StateError> {
         let at = &self.partitions[usize::from(partition)];
         let known = match at.pending.written(&write.request) {
+            _ if self.has(Bug::NoDedupe) => None,
             Some(Known::Soon(index)) => return Ok(self.wait(index, Ask::Write(write))),
             Some(Known::Committed(written)) => Some(written),
             None => state.written(partition, &write.request)?,

@@ -1,6 +1,7 @@
 //! What can be measured.
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 /// A kind of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,5 +53,56 @@ impl Case {
     /// The bytes that are sent.
     pub(crate) fn bytes(&self) -> bytes::Bytes {
         vec![b'x'; self.payload].into()
+    }
+}
+
+/// What `--case` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// A kind of measurement of one cluster in this process.
+    Kind(Kind),
+    /// The replicated store beside JetStream KV.
+    Replicated,
+    /// How long partitions are without a primary when storage nodes are killed.
+    Failover,
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Kind(Kind::Chain),
+            Self::Kind(Kind::ChainCommit),
+            Self::Kind(Kind::StoreRead),
+            Self::Kind(Kind::StoreWrite),
+            Self::Kind(Kind::StoreCas),
+            Self::Replicated,
+            Self::Failover,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Kind(kind) => kind.to_possible_value(),
+            Self::Replicated => Some(
+                PossibleValue::new("replicated")
+                    .help("Reads, writes and updates of a replicated store, beside JetStream KV"),
+            ),
+            Self::Failover => Some(
+                PossibleValue::new("failover")
+                    .help("Time until partitions take writes again when storage nodes are killed"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_can_be_chosen() {
+        for kind in Kind::ALL {
+            assert!(Choice::value_variants().contains(&Choice::Kind(kind)), "{}", kind.name());
+        }
     }
 }

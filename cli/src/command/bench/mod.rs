@@ -4,17 +4,28 @@
 //! same client library, that only pass the same bytes on along the same hops (`floor.rs`). Both
 //! run in this process against the same server, one after the other, repeated `--rounds` times;
 //! medians are printed.
+//!
+//! Two cases are about several storage nodes and run in processes of their own: `replicated`
+//! beside JetStream KV, and `failover`.
 
 mod case;
 mod catena;
 mod drive;
+mod failover;
 mod floor;
+mod leaders;
+mod median;
+mod program;
+mod replicated;
 mod report;
+mod storage_nodes;
 mod touch;
+
+pub(crate) use replicated::BareReplica;
 
 use crate::cluster::{Cluster, Plan};
 use crate::failure::Failure;
-use case::{Case, Kind};
+use case::{Case, Choice, Kind};
 use catena_worker::operator::Registry;
 use clap::Args;
 use std::process::ExitCode;
@@ -26,9 +37,9 @@ use std::time::Duration;
 /// other connection settings are not used.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// What to measure; default: everything
+    /// What to measure; default: all but `replicated` and `failover`
     #[arg(long = "case", value_enum, value_delimiter = ',', value_name = "CASE")]
-    cases: Vec<Kind>,
+    cases: Vec<Choice>,
 
     /// Steps of the chains
     #[arg(long, value_delimiter = ',', default_values_t = [1, 3, 10])]
@@ -54,6 +65,19 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 3)]
     workers: usize,
 
+    /// Replicas of case `replicated`: 1 compares one node with one server
+    #[arg(long, value_delimiter = ',', default_values_t = [3, 1])]
+    replicas: Vec<usize>,
+
+    /// In case `replicated` Catena and the floor run over the clustered servers too, instead of
+    /// one of their own
+    #[arg(long)]
+    nats_cluster: bool,
+
+    /// How often case `failover` kills a storage node
+    #[arg(long, default_value_t = 20)]
+    kills: usize,
+
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -61,8 +85,31 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+        let at_once = catena_nats_server::kill_all;
+        let mut interrupted = catena_service::on_signals_then(at_once);
+        // What it started is killed when it is dropped.
+        tokio::select! {
+            done = self.all() => done.map(|()| ExitCode::SUCCESS),
+            () = interrupted.requested() => Err(Failure::new("interrupted")),
+        }
+    }
+
+    async fn all(&self) -> Result<(), Failure> {
         let time = Duration::try_from_secs_f64(self.seconds).map_err(Failure::usage)?;
         let cases = self.cases()?;
+        if !cases.is_empty() {
+            self.in_this_process(cases, time).await?;
+        }
+        if self.cases.contains(&Choice::Replicated) {
+            Box::pin(self.replicated(time)).await?;
+        }
+        if self.cases.contains(&Choice::Failover) {
+            Box::pin(failover::run(self.kills, self.json)).await?;
+        }
+        Ok(())
+    }
+
+    async fn in_this_process(&self, cases: Vec<Case>, time: Duration) -> Result<(), Failure> {
         let folder = tempfile::tempdir()?;
         let registry = Registry::built_in().with(touch::Touch)?;
         let plan = Plan { workers: self.workers, registry, ..Plan::new(folder.path()) };
@@ -73,8 +120,19 @@ impl Bench {
             let measured = self.measure(&mut cluster, &case, folder.path(), time).await?;
             report.line(&case, &measured)?;
         }
-        cluster.stop().await?;
-        Ok(ExitCode::SUCCESS)
+        cluster.stop().await
+    }
+
+    async fn replicated(&self, time: Duration) -> Result<(), Failure> {
+        let plan = replicated::Plan {
+            replicas: self.replicas.clone(),
+            payloads: self.payload.clone(),
+            in_flight: self.in_flight.clone(),
+            time,
+            rounds: self.rounds,
+            nats_cluster: self.nats_cluster,
+        };
+        replicated::run(&plan, self.json).await
     }
 
     fn cases(&self) -> Result<Vec<Case>, Failure> {
@@ -88,8 +146,21 @@ impl Bench {
         if !sane(&self.payload, 256 * 1024) || self.payload.iter().any(|bytes| *bytes < 8) {
             return Err(Failure::usage("payloads must have 8 to 262144 bytes"));
         }
-        let kinds = if self.cases.is_empty() { Kind::ALL.to_vec() } else { self.cases.clone() };
-        Ok(kinds.into_iter().flat_map(|kind| self.of_kind(kind)).collect())
+        if !sane(&self.replicas, 5) || self.replicas.iter().any(|n| n % 2 == 0) || self.kills == 0 {
+            return Err(Failure::usage("replicas must be 1, 3 or 5, kills at least 1"));
+        }
+        Ok(self.kinds().into_iter().flat_map(|kind| self.of_kind(kind)).collect())
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        let kind = |choice: &Choice| match choice {
+            Choice::Kind(kind) => Some(*kind),
+            Choice::Replicated | Choice::Failover => None,
+        };
+        match self.cases.as_slice() {
+            [] => Kind::ALL.to_vec(),
+            chosen => chosen.iter().filter_map(kind).collect(),
+        }
     }
 
     fn of_kind(&self, kind: Kind) -> Vec<Case> {

@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::drive::Measured;
+use super::median::median;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
 use serde::Serialize;
@@ -30,11 +31,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn median(rounds: Vec<Round>) -> Self {
-        let of = |figure: &dyn Fn(&Round) -> f64| {
-            let mut all: Vec<f64> = rounds.iter().map(figure).collect();
-            all.sort_by(f64::total_cmp);
-            all[all.len() / 2]
-        };
+        let of = |figure: &dyn Fn(&Round) -> f64| median(rounds.iter().map(figure));
         let round = |figure: f64, digits: f64| (figure * digits).round() / digits;
         Self {
             floor_per_s: round(of(&|r| r.floor.per_s), 1.0),

@@ -1,0 +1,66 @@
+//! Case `failover`: how long partitions take no writes when the node that leads them is killed.
+//!
+//! Storage nodes are processes; the one that leads most partitions is killed with SIGKILL under a
+//! load of one write at a time on every partition. For each partition that it led the time counts
+//! from the kill until the first write is acknowledged that began after it. Then the node is
+//! started again, and the next kill waits until every node leads its share.
+
+mod gaps;
+mod load;
+mod report;
+
+use super::storage_nodes::StorageNodes;
+use crate::failure::Failure;
+use catena_client::Store;
+use catena_nats_server::{NatsServer, Options};
+use gaps::Gaps;
+use load::Load;
+use report::Kill;
+
+const NODES: usize = 3;
+
+/// Kills so often, and prints.
+pub(crate) async fn run(kills: usize, json: bool) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let options = Options { folder: folder.path().join("nats"), port: 0, extra: String::new() };
+    let server = NatsServer::start(options).await?;
+    let mut nodes = StorageNodes::start(&server.url(), folder.path(), NODES).await?;
+    let store = Store::open(nodes.link()).await?;
+    let load = Load::start(&store, nodes.leaders().partitions())?;
+    eprintln!(
+        "{} storage nodes, each a process; one nats-server; one write under way on each of {} \
+         partitions",
+        nodes.count(),
+        nodes.leaders().partitions()
+    );
+    let mut all = Vec::with_capacity(kills);
+    for number in 1..=kills {
+        let kill = fail_over(&mut nodes, &load).await?;
+        report::kill(number, &kill, json)?;
+        all.push(kill);
+    }
+    report::all(&all, nodes.count(), json)?;
+    drop(load);
+    nodes.stop().await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn fail_over(nodes: &mut StorageNodes, load: &Load) -> Result<Kill, Failure> {
+    let busiest = nodes.leaders().busiest();
+    let (node, led) = busiest.ok_or_else(|| Failure::new("nobody leads any partition"))?;
+    let failed = load.failed();
+    let (killed, gone) = nodes.kill(&node).await?;
+    load.watch(Gaps::new(killed, gone, &led));
+    // Where there is nobody to take over, the time until it is back is what counts.
+    let alone = nodes.count() == 1;
+    if alone {
+        nodes.start_node(&node)?;
+    }
+    let gaps = load.over().await?;
+    if !alone {
+        nodes.start_node(&node)?;
+    }
+    nodes.settled().await?;
+    Ok(Kill { node: node.to_string(), gaps, failed: load.failed() - failed })
+}

@@ -1,0 +1,34 @@
+//! The storage nodes of a cluster, their clients and the broker between them, in one thread, from
+//! one seed.
+//!
+//! ```text
+//! plan      what happens in this seed: cluster, load, faults, all by chance
+//! world     the queue of events and the one loop over it
+//! broker    messages: lost, late, twice, cut off, flushed after a reconnect
+//! host      a storage node as a process: the real rules, the real log on a disk that fails
+//! clock     what time a process believes it is
+//! client    the real router with something to ask
+//! watch     the invariants, checked after every step
+//! ```
+//!
+//! Promise: the same seed gives the same run, byte for byte; every fault that is injected is
+//! counted; after the faults everything heals and must make progress.
+//!
+//! Deliberately unknown here: NATS itself, threads, and what real disks and clocks do beyond what
+//! is written down in `plan`.
+
+mod broker;
+mod client;
+mod clock;
+mod host;
+mod outcome;
+mod plan;
+mod tally;
+mod watch;
+mod world;
+
+pub use catena_storage::machine::Bug;
+pub use outcome::Failure;
+pub use plan::Plan;
+pub use tally::Tally;
+pub use world::{Run, run};

@@ -1,0 +1,120 @@
+//! The invariants, checked after every step of every node.
+
+use catena_protocol::message::gossip::Mark;
+use catena_protocol::placement::Member;
+use catena_protocol::{Key, Timestamp};
+use catena_storage::machine::View;
+use catena_storage::state::Changes;
+use std::collections::BTreeMap;
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Who served in an epoch of a partition.
+    led: BTreeMap<(u16, u64), Member>,
+    /// The chained hash of each committed index.
+    committed: BTreeMap<(u16, u64), u64>,
+    /// The highest closed timestamp of each partition, and the commit index that it came with.
+    closed: BTreeMap<u16, (Timestamp, u64)>,
+    /// The same of each process, which never falls.
+    of: BTreeMap<(usize, u64, u16), (Timestamp, u64, u64)>,
+    /// What each version of a record held.
+    rows: BTreeMap<(u16, Key, Timestamp), String>,
+}
+
+/// A rule that does not hold, and what was seen.
+type Broken = (&'static str, String);
+
+const PRIMARY: &str = "1: at most one primary per partition and epoch serves; epochs only grow";
+const PREFIX: &str = "2: committed prefixes are equal; nothing committed is truncated";
+const CLOSED: &str = "3: closed timestamps only grow, and nothing commits at or below one";
+const BOUNDS: &str = "8: every queue has a limit";
+
+impl Watch {
+    /// Looks at one replica after a step of its node.
+    pub(crate) fn look(
+        &mut self,
+        host: usize,
+        boot: u64,
+        me: &Member,
+        view: &View,
+    ) -> Result<(), Broken> {
+        let number = view.partition;
+        if view.serves {
+            let led = self.led.entry((number, view.epoch)).or_insert_with(|| me.clone());
+            if led != me {
+                let what = format!(
+                    "partition {number}, epoch {}: {} and {}",
+                    view.epoch, led.node, me.node
+                );
+                return Err((PRIMARY, what));
+            }
+        }
+        if let Some(hash) = view.hash
+            && *self.committed.entry((number, view.commit)).or_insert(hash) != hash
+        {
+            let what = format!("partition {number}, record {}, on {}", view.commit, me.node);
+            return Err((PREFIX, what));
+        }
+        let before = self.of.entry((host, boot, number)).or_default();
+        let (closed, commit, epoch) = *before;
+        if view.commit < commit {
+            let what = format!("partition {number} on {}: {commit}, then {}", me.node, view.commit);
+            return Err((PREFIX, what));
+        }
+        if view.epoch < epoch {
+            let what = format!("partition {number} on {}: epoch {epoch}, then {}", me.node, view.epoch);
+            return Err((PRIMARY, what));
+        }
+        if view.closed < closed && !view.halted {
+            let what = format!("partition {number} on {}: {closed}, then {}", me.node, view.closed);
+            return Err((CLOSED, what));
+        }
+        *before = (view.closed, view.commit, view.epoch);
+        let highest = self.closed.entry(number).or_default();
+        if view.closed > highest.0 {
+            *highest = (view.closed, view.commit);
+        }
+        Ok(())
+    }
+
+    /// Looks at what a node is about to apply.
+    pub(crate) fn apply(
+        &mut self,
+        changes: &Changes,
+        before: &BTreeMap<u16, Mark>,
+    ) -> Result<(), Broken> {
+        if changes.clear.is_some() || changes.marks.iter().any(|(_, mark)| mark.copying) {
+            return Ok(());
+        }
+        for row in &changes.rows {
+            let number = row.partition;
+            let version = row.stored.version;
+            let (closed, commit) = self.closed.get(&number).copied().unwrap_or_default();
+            let from = before.get(&number).map_or(0, |mark| mark.applied.index);
+            if from >= commit && version <= closed {
+                let what = format!(
+                    "partition {number}: `{}` committed at {version} behind record {from}, but \
+                     {closed} was closed at record {commit}",
+                    row.key
+                );
+                return Err((CLOSED, what));
+            }
+            let content = format!("{:?}", row.stored.content);
+            let place = (number, row.key.clone(), version);
+            let known = self.rows.entry(place).or_insert_with(|| content.clone());
+            if *known != content {
+                let what = format!("`{}` at {version}: {known} and {content}", row.key);
+                return Err((PREFIX, what));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bounds(held: usize, most: usize) -> Result<(), Broken> {
+        if held > most {
+            return Err((BOUNDS, format!("{held} requests are held, {most} are allowed")));
+        }
+        Ok(())
+    }
+}

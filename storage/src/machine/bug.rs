@@ -1,0 +1,74 @@
+//! Known mistakes of systems like this one, put back one at a time, so that the simulator can show
+//! that it would see them. Without the feature `bugs` none of them can be made.
+
+/// A mistake. Each names the rule that it breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// A primary answers reads of the present without asking whether it still leads.
+    NoLease,
+    /// The lease is counted from when an acknowledgement arrived, not from when was sent what it
+    /// acknowledges, and replicas promise nothing.
+    LeaseFromReceipt,
+    /// A vote is given to a log that is behind.
+    VoteForAnybody,
+    /// A vote is told before it is durable, and never written.
+    VoteNotDurable,
+    /// A record is acknowledged, and counted, before it is durable.
+    AckBeforeSync,
+    /// Records of earlier epochs are committed by counting who has them (Raft, figure 8).
+    CommitOldEpochs,
+    /// A new primary serves before a record of its own epoch is committed.
+    ServeAtOnce,
+    /// A follower of a new primary cuts its log at what it knows to be committed (KIP-101).
+    TruncateToCommit,
+    /// What an earlier primary sends is taken in.
+    NoFencing,
+    /// Reads see records that are not committed.
+    DirtyRead,
+    /// A request that comes again is carried out again.
+    NoDedupe,
+    /// A new primary does not start above the ceiling of the one before.
+    ForgetCeiling,
+    /// A replica answers reads at snapshots that are not closed.
+    ReadUnclosed,
+    /// A timestamp is closed although records on their way lie below it.
+    CloseInFlight,
+    /// What is told of as closed counts without the records that it covers.
+    CloseWithoutCommit,
+    /// A copy of the state is laid over what was there before.
+    MergeCopy,
+    /// A copy counts before it is durable.
+    CopyNotDurable,
+    /// A node whose data is gone votes as the one that it was.
+    WipedVoter,
+    /// The applied index is kept apart from the data.
+    MarkApart,
+    /// A write is told before the wall clock has reached its version.
+    AnswerEarly,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::NoLease,
+        Self::LeaseFromReceipt,
+        Self::VoteForAnybody,
+        Self::VoteNotDurable,
+        Self::AckBeforeSync,
+        Self::CommitOldEpochs,
+        Self::ServeAtOnce,
+        Self::TruncateToCommit,
+        Self::NoFencing,
+        Self::DirtyRead,
+        Self::NoDedupe,
+        Self::ForgetCeiling,
+        Self::ReadUnclosed,
+        Self::CloseInFlight,
+        Self::CloseWithoutCommit,
+        Self::MergeCopy,
+        Self::CopyNotDurable,
+        Self::WipedVoter,
+        Self::MarkApart,
+        Self::AnswerEarly,
+    ];
+}
