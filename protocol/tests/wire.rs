@@ -325,7 +325,7 @@ fn letters(wire: &mut Wire) {
         ("letter-yield", Line::Yield { partition, epoch, last }),
         ("letter-fetch", Line::Fetch { partition, epoch, after: 16 }),
         ("letter-fetched", Line::Fetched(run())),
-        ("letter-gone", Line::Gone { partition, epoch }),
+        ("letter-gone", Line::Gone { partition, epoch, base: Position { epoch: 1, index: 9 } }),
         ("letter-copy-begin", Line::Copy { partition, epoch, from: None }),
         ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")) }),
         ("letter-piece", Line::Piece(piece())),
