@@ -247,7 +247,7 @@ fn a_file_is_needed_as_long_as_one_partition_needs_it() {
     let disk = MemoryDisk::default();
     let (mut log, _) = open_with(disk.clone(), IDS, SMALL).unwrap();
     let slow = LogRecord { partition: 2, ..record(1) };
-    append(&mut log, &[slow.clone()]).unwrap();
+    append(&mut log, std::slice::from_ref(&slow)).unwrap();
     for index in 1..=20 {
         append(&mut log, &[record(index)]).unwrap();
     }

@@ -463,8 +463,8 @@ fn a_record_with_an_index_that_the_log_has_replaces_the_end() {
         .map(|name| value(&rig.ask(read(name, At::Latest))).is_some());
     assert_eq!(found, [true, true, false, false, true]);
     rig.restart();
-    let records = rig.records().filter(|record| record.partition == number);
-    let next = records.skip_while(|record| record.epoch < 3).next().unwrap();
+    let mut records = rig.records().filter(|record| record.partition == number);
+    let next = records.find(|record| record.epoch >= 3).unwrap();
     assert_eq!(next.index, last.index + 3, "the log goes on behind the new end");
 }
 
