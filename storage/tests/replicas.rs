@@ -319,7 +319,6 @@ fn a_node_with_a_new_disk_learns_and_takes_the_place_of_its_old_self() {
 }
 
 #[test]
-#[ignore = "`change_voters` votes the old self in again while it was heard of less than a second ago"]
 fn a_node_that_is_back_at_once_with_a_new_disk_takes_the_place_of_its_old_self() {
     comes_back_empty(0);
 }
