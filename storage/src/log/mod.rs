@@ -131,9 +131,9 @@ impl Reach {
     }
 
     fn is_covered(&self, applied: &BTreeMap<u16, u64>) -> bool {
-        self.last.iter().all(|(partition, last)| {
-            applied.get(partition).is_some_and(|applied| applied >= last)
-        })
+        self.last
+            .iter()
+            .all(|(partition, last)| applied.get(partition).is_some_and(|applied| applied >= last))
     }
 }
 
@@ -150,11 +150,8 @@ impl<D: Disk> Log<D> {
         replay: impl FnMut(Vec<LogEntry>) -> Result<(), String>,
     ) -> Result<Self, LogError> {
         let found = recover::read_all(&disk, identity, replay)?;
-        let sealed: VecDeque<Sealed> = found
-            .sealed
-            .into_iter()
-            .map(|(number, reach)| Sealed { number, reach })
-            .collect();
+        let sealed: VecDeque<Sealed> =
+            found.sealed.into_iter().map(|(number, reach)| Sealed { number, reach }).collect();
         let active = match found.last {
             Some(last) => Active {
                 file: last.file,

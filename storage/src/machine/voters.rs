@@ -9,8 +9,8 @@
 //! A node whose data is gone comes back with another disk: another member. It learns first; once
 //! it has everything its old self is voted out, then it is voted in.
 
-use super::role::{Progress, Role};
 use super::Node;
+use super::role::{Progress, Role};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
 use catena_protocol::message::replicate::Decision;
