@@ -470,3 +470,39 @@ fn the_format_is_what_it_was() {
     expected.insert(2, LogEntry::Vote(vote(63, 7)));
     assert_eq!(open_all(old, IDS, SEGMENT_BYTES).unwrap().1, expected, "what is read");
 }
+
+#[test]
+fn room_made_ahead_of_need_holds_nothing_and_is_used() {
+    let disk = MemoryDisk::default();
+    let (log, _) = open(disk.clone()).unwrap();
+    let mut log = log.with_room_ahead(1_000);
+    append(&mut log, &[record(1)]).unwrap();
+    let length = disk.bytes(&disk.list().unwrap()[0]).unwrap().len();
+    append(&mut log, &[record(2)]).unwrap();
+    assert_eq!(disk.bytes(&disk.list().unwrap()[0]).unwrap().len(), length, "it did not grow");
+    drop(log);
+
+    let (log, found) = open(disk.clone()).unwrap();
+    assert_eq!(found, [record(1), record(2)]);
+    let mut log = log.with_room_ahead(1_000);
+    append(&mut log, &[record(3)]).unwrap();
+    assert_eq!(open(disk).unwrap().1, [record(1), record(2), record(3)]);
+}
+
+#[test]
+fn a_batch_torn_in_room_made_ahead_is_gone_and_the_rest_stays() {
+    for torn in 0..200 {
+        let disk = MemoryDisk::default();
+        let mut log = open(disk.clone()).unwrap().0.with_room_ahead(1_000);
+        append(&mut log, &[record(1)]).unwrap();
+        disk.fail_syncs(true);
+        assert!(append(&mut log, &[record(2)]).is_err());
+        disk.fail_syncs(false);
+        disk.crash(Survival::Torn(torn));
+        let (log, found) = open(disk.clone()).unwrap();
+        assert!(found == [record(1)] || found == [record(1), record(2)], "torn after {torn}");
+        let last = found.len() as u64;
+        append(&mut log.with_room_ahead(1_000), &[record(last + 1)]).unwrap();
+        assert_eq!(open(disk).unwrap().1.len(), found.len() + 1);
+    }
+}
