@@ -79,7 +79,11 @@ fn start(cli: Cli) -> Result<ExitCode, Failure> {
     } else {
         cli.connection.settings()?
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = match cli.command.is_one_loop() {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(cli.command.run(settings));
     // Operators that block for ever must not keep the process from ending.
     runtime.shutdown_background();

@@ -4,6 +4,7 @@
 //! lock       held by the one process that uses the directory
 //! founding   node and disk, from the first start until there is a cluster
 //! identity   node, disk and cluster, from then on
+//! boot       a number for the last start of the process
 //! log/       the write-ahead log
 //! state/     the storage engine
 //! ```
@@ -111,6 +112,20 @@ impl DataDirectory {
             return Err(Error::Identity { path: self.identity(), why });
         }
         Ok(None)
+    }
+
+    /// A number for this start of the process, larger than that of every start before, durably.
+    /// It goes with the wall clock, but not back with it.
+    pub(crate) fn next_boot(&self, wall_us: u64) -> Result<u64, Error> {
+        let path = self.path.join("boot");
+        let before: u64 = match std::fs::read_to_string(&path) {
+            Ok(text) => unseal(&text).ok().and_then(|body| body.trim().parse().ok()).unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        let boot = wall_us.max(before + 1);
+        self.write(&path, &format!("{boot}\n"))?;
+        Ok(boot)
     }
 
     /// Says, durably, whose data it holds.
@@ -271,6 +286,15 @@ mod tests {
             let damaged = String::from_utf8(bytes).unwrap();
             assert!(parse(&damaged).is_err(), "damaged at {at}");
         }
+    }
+
+    #[test]
+    fn each_start_has_a_larger_number_also_when_the_wall_clock_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::take(folder.path()).unwrap();
+        assert_eq!(directory.next_boot(1_000).unwrap(), 1_000);
+        assert_eq!(directory.next_boot(10).unwrap(), 1_001);
+        assert_eq!(directory.next_boot(5_000).unwrap(), 5_000);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Service {
     ) -> Result<Self, Error> {
         let clock = Clock::start();
         let me = Member { node: identity.id.clone(), disk: DiskId(owner.ids.disk) };
-        let boot = wall_us();
+        let boot = directory.next_boot(wall_us())?;
         let settings = Settings {
             founders: owner.members.clone(),
             replicas: usize::from(owner.replicas),

@@ -60,6 +60,12 @@ impl Command {
         matches!(self, Self::Demo(_))
     }
 
+    /// Whether it is one loop beside threads of its own. Then the connection is served by the same
+    /// thread: handing each message from one thread to another costs more than what it asks for.
+    pub(crate) const fn is_one_loop(&self) -> bool {
+        matches!(self, Self::Storage(_))
+    }
+
     /// What is logged unless `--log` says otherwise.
     pub(crate) const fn default_log(&self) -> &'static str {
         match self {
