@@ -1,6 +1,7 @@
 //! Goes through all states, breadth first, so that what is found first is shortest.
 
 use crate::bounds::Bounds;
+use crate::fingerprint;
 use crate::property::Broken;
 use crate::scenario::Scenario;
 use crate::world::{Action, Stop, World};
@@ -66,6 +67,53 @@ pub fn explore(scenario: Scenario, bounds: &Bounds) -> Result<Report, String> {
     }
     report.states = ways.len();
     Ok(report)
+}
+
+/// Goes through the same, and wherever a state is reached in two ways, looks whether both go on
+/// alike: if not, the fingerprint leaves something out that counts. Returns how often that was
+/// looked at, and how the first two came about that differ.
+///
+/// # Errors
+/// As [`explore`].
+pub fn misled(scenario: Scenario, bounds: &Bounds) -> Result<(usize, Option<String>), String> {
+    let root = scenario.begin(bounds)?;
+    let mut futures = HashMap::from([(root.fingerprint(), future(&root, bounds)?)]);
+    let mut layer = vec![root];
+    let mut looked = 0;
+    while let Some(world) = layer.pop() {
+        for action in world.actions(bounds) {
+            let Ok(after) = world.after(action, bounds) else { continue };
+            if after.highest_epoch() > bounds.epochs {
+                continue;
+            }
+            let here = future(&after, bounds)?;
+            match futures.entry(after.fingerprint()) {
+                Entry::Vacant(new) => {
+                    new.insert(here);
+                    layer.push(after);
+                }
+                Entry::Occupied(known) if *known.get() == here => looked += 1,
+                Entry::Occupied(_) => {
+                    return Ok((looked, Some(format!("after {action:?}: {after:?}"))));
+                }
+            }
+        }
+    }
+    Ok((looked, None))
+}
+
+/// What follows on a state, as one number.
+fn future(world: &World, bounds: &Bounds) -> Result<u64, String> {
+    let mut next = Vec::new();
+    for action in world.actions(bounds) {
+        next.push(match world.after(action, bounds) {
+            Ok(after) => after.fingerprint(),
+            Err(Stop::Same) => 0,
+            Err(Stop::Broken(_)) => 1,
+            Err(Stop::Failed(why)) => return Err(why),
+        });
+    }
+    Ok(fingerprint::of(next))
 }
 
 /// Adds the states that follow on `world` and are new.

@@ -11,9 +11,10 @@ pub enum Property {
     NothingLost,
     /// If all nodes lost power now, nobody could be elected who lacks a committed record.
     NothingVotedAway,
-    /// A primary gives out no version at or below a ceiling of an earlier epoch, and none commits
-    /// at or below a snapshot that was read.
+    /// A primary gives out no version at or below a ceiling that was committed in an earlier epoch.
     AboveCeilings,
+    /// No version commits at or below a snapshot that was read before.
+    AboveSnapshots,
     /// A write that was acknowledged is in the log of every later primary.
     AcknowledgedStays,
     /// Whoever serves knows everything as committed that was committed in earlier epochs.
@@ -22,12 +23,13 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OnePrimary,
         Self::EqualPrefixes,
         Self::NothingLost,
         Self::NothingVotedAway,
         Self::AboveCeilings,
+        Self::AboveSnapshots,
         Self::AcknowledgedStays,
         Self::ServesAll,
     ];

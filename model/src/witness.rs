@@ -58,6 +58,10 @@ fn at(log: &[(Position, u64)], index: u64) -> Option<&(Position, u64)> {
     log.get(usize::try_from(index.checked_sub(1)?).ok()?)
 }
 
+fn leading(seen: [&Seen; HOSTS]) -> impl Iterator<Item = (usize, &Seen)> {
+    seen.into_iter().enumerate().filter(|(_, seen)| seen.leads)
+}
+
 impl Witness {
     pub(crate) fn fingerprint(&self) -> u64 {
         relative(0, |out| write!(out, "{self:?}"))
@@ -84,7 +88,9 @@ impl Witness {
         let found = [
             self.same_primary(host, seen[host]),
             self.same_prefix(host, seen[host]),
-            self.all_kept(seen),
+            self.acknowledged_stay(seen),
+            self.none_lost(seen),
+            self.all_served(seen),
             self.none_electable_without(seen),
         ];
         found.into_iter().filter_map(Result::err).collect()
@@ -133,7 +139,7 @@ impl Witness {
             None => Ok(()),
             Some(version) => {
                 let what = format!("{version} commits, but {} was read before", self.snapshot);
-                broken(Property::AboveCeilings, what)
+                broken(Property::AboveSnapshots, what)
             }
         }
     }
@@ -176,33 +182,37 @@ impl Witness {
         }
     }
 
-    /// Looks at whoever leads: it must have what counts.
-    fn all_kept(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
-        for (host, seen) in seen.into_iter().enumerate().filter(|(_, seen)| seen.leads) {
-            let has = |position: &Position| {
-                at(&seen.log, position.index).is_some_and(|(at, _)| at == position)
-            };
+    fn acknowledged_stay(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
+        for (host, seen) in leading(seen) {
+            let has = |position: &Position| at(&seen.log, position.index).is_some_and(|at| at.0 == *position);
             let lost = |(position, by): &&(Position, u64)| *by <= seen.epoch && !has(position);
             if let Some((position, by)) = self.acknowledged.iter().find(lost) {
                 let what = format!("{host} leads epoch {} without {position:?} of {by}", seen.epoch);
                 return broken(Property::AcknowledgedStays, what);
             }
         }
-        for (host, seen) in seen.into_iter().enumerate().filter(|(_, seen)| seen.leads) {
-            for committed in self.committed.iter().filter(|c| c.by <= seen.epoch) {
-                let position = committed.position;
-                let here = at(&seen.log, position.index);
-                if here != Some(&(position, committed.hash)) {
-                    let what = format!("{host} leads epoch {} without {committed:?}", seen.epoch);
-                    return broken(Property::NothingLost, what);
-                }
-                if seen.serves && committed.by < seen.epoch && seen.commit < position.index {
-                    let what = format!(
-                        "{host} serves epoch {} with commit {}, but {committed:?}",
-                        seen.epoch, seen.commit
-                    );
-                    return broken(Property::ServesAll, what);
-                }
+        Ok(())
+    }
+
+    fn none_lost(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
+        for (host, seen) in leading(seen) {
+            let has = |c: &Committed| at(&seen.log, c.position.index) == Some(&(c.position, c.hash));
+            let lost = |c: &&Committed| c.by <= seen.epoch && !has(c);
+            if let Some(committed) = self.committed.iter().find(lost) {
+                let what = format!("{host} leads epoch {} without {committed:?}", seen.epoch);
+                return broken(Property::NothingLost, what);
+            }
+        }
+        Ok(())
+    }
+
+    fn all_served(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
+        for (host, seen) in leading(seen).filter(|(_, seen)| seen.serves) {
+            let unknown = |c: &&Committed| c.by < seen.epoch && c.position.index > seen.commit;
+            if let Some(committed) = self.committed.iter().find(unknown) {
+                let Seen { epoch, commit, .. } = seen;
+                let what = format!("{host} serves epoch {epoch}, commit {commit}, but {committed:?}");
+                return broken(Property::ServesAll, what);
             }
         }
         Ok(())

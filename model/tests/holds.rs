@@ -1,23 +1,36 @@
+//! Everything holds in every state within these bounds. The large ones take minutes:
+//! `cargo test -p catena-model -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, reason = "a test")]
-use catena_model::*;
+
+use catena_model::{Bounds, Scenario, explore, misled};
 use std::time::Instant;
 
-fn run(name: &str, scenario: Scenario, bounds: Bounds) -> Report {
+/// Digests are lost.
+fn quiet() -> Bounds {
+    Bounds { gossip: false, ..Bounds::default() }
+}
+
+/// And what is written is durable at once.
+fn small() -> Bounds {
+    Bounds { prompt_disk: true, ..quiet() }
+}
+
+fn holds(scenario: Scenario, bounds: &Bounds) {
     let start = Instant::now();
-    let report = explore(scenario, &bounds).unwrap();
-    eprintln!("{name}: {} states, {} events, depth {}, complete {}, {:?}", report.states, report.events, report.depth, report.complete, start.elapsed());
-    if let Some(c) = &report.counterexample { eprintln!("{:?}", c.broken); for e in &c.events { eprintln!("   {e}"); } }
-    report
+    let report = explore(scenario, bounds).unwrap();
+    let took = start.elapsed();
+    eprintln!("{scenario:?} {bounds:?}");
+    eprintln!("{} states, {} events, depth {}: {took:?}", report.states, report.events, report.depth);
+    if let Some(found) = report.counterexample {
+        panic!("{}: {:#?}", found.broken.what, found.events);
+    }
+    assert!(report.complete, "more than {} states", bounds.states);
 }
 
 #[test]
-fn sizes() {
-    let n = 1_000_000;
-    let b = Bounds { states: n, gossip: false, ..Bounds::default() };
-    let p = Bounds { prompt_disk: true, ..b.clone() };
-    run("founded 1 timeout", Scenario::Founded, Bounds { time_outs: [1, 0, 0], ..b.clone() });
-    run("prompt founded 1 timeout", Scenario::Founded, Bounds { time_outs: [1, 0, 0], ..p.clone() });
-    run("prompt led w1 t1", Scenario::Led, Bounds { writes: 1, time_outs: [0, 1, 0], ..p.clone() });
-    run("prompt founded 1,1", Scenario::Founded, Bounds { time_outs: [1, 1, 0], ..p.clone() });
-    run("led w1 t1", Scenario::Led, Bounds { writes: 1, time_outs: [0, 1, 0], ..b.clone() });
+fn two_states_with_one_fingerprint_go_on_alike() {
+    let bounds = Bounds { writes: 1, time_outs: [0, 1, 0], crashes: [0, 0, 1], ..small() };
+    let (looked, misled) = misled(Scenario::Led, &Bounds { writes: 0, ..bounds }).unwrap();
+    assert_eq!(misled, None);
+    assert!(looked > 1_000, "{looked}");
 }
