@@ -11,6 +11,9 @@ pub enum Scenario {
     Founded,
     /// Node 0 leads epoch 1 and serves; all know that and nothing is on its way.
     Led,
+    /// As in `Led`, then node 0 has answered a read at a snapshot ahead of the clocks. The ceiling
+    /// that this took has come to node 1, which does not know that it is committed.
+    Read,
     /// As in `Led`, then a write has come no further than node 0. Node 1 was elected by node 2,
     /// and the record of its epoch has come no further than itself.
     Split,
@@ -30,6 +33,9 @@ impl Scenario {
         world = elect(world, 0, &[0, 1, 2], bounds)?;
         world = settle(after(&world, Action::Beat(0), bounds)?, &[0, 1, 2], bounds, |_| false)?;
         world.begin_anew();
+        if self == Self::Read {
+            world = settle(after(&world, Action::Read(0), bounds)?, &[0, 1], bounds, |_| false)?;
+        }
         if self == Self::Split {
             world = settle(after(&world, Action::Write(0), bounds)?, &[0], bounds, |_| false)?;
             world.begin_anew();
