@@ -26,7 +26,7 @@ pub struct Bounds {
     pub prompt_disk: bool,
     /// How often a primary hands over.
     pub retirements: u8,
-    /// Most states that are visited.
+    /// Most states that are visited. A million take about 2 GB.
     pub states: usize,
     /// Which properties are checked.
     pub properties: Vec<Property>,
@@ -47,7 +47,7 @@ impl Default for Bounds {
             gossip: true,
             prompt_disk: false,
             retirements: 0,
-            states: 50_000_000,
+            states: 4_000_000,
             properties: Property::ALL.to_vec(),
             bug: None,
         }

@@ -30,10 +30,7 @@ impl Write for Relative {
 }
 
 /// The fingerprint of what `write` writes, with times relative to `now_us`.
-pub(crate) fn relative(
-    now_us: u64,
-    write: impl FnOnce(&mut dyn Write) -> fmt::Result,
-) -> u64 {
+pub(crate) fn relative(now_us: u64, write: impl FnOnce(&mut dyn Write) -> fmt::Result) -> u64 {
     let mut relative = Relative { text: String::with_capacity(2_048), now_us };
     // Writing into a string does not fail.
     let _ = write(&mut relative);

@@ -56,9 +56,7 @@ impl Message {
             Line::Answer { to, epoch: known, granted: true } if to.round == Round::Canvass => {
                 *known <= epoch && to.epoch <= epoch
             }
-            Line::Answer { to, epoch: known, granted: true } => {
-                *known <= epoch && to.epoch < epoch
-            }
+            Line::Answer { to, epoch: known, granted: true } => *known <= epoch && to.epoch < epoch,
             Line::Fetched(run) => run.epoch < epoch,
             Line::Fetch { epoch: of, .. } | Line::Yield { epoch: of, .. } => *of < epoch,
             _ => false,

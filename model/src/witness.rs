@@ -104,7 +104,8 @@ impl Witness {
             let earlier = self.committed.iter().filter(|c| c.position.epoch < epoch);
             let ceilings = earlier.filter_map(|c| self.records.get(&c.position));
             let ceiling = ceilings.map(|facts| facts.ceiling).max().unwrap_or_default();
-            if seen.leads && seen.epoch == epoch && version != Timestamp::ZERO && version <= ceiling {
+            if seen.leads && seen.epoch == epoch && version != Timestamp::ZERO && version <= ceiling
+            {
                 let what = format!("epoch {epoch} gives out {version}, but {ceiling} was granted");
                 return broken(Property::AboveCeilings, what);
             }
@@ -184,10 +185,13 @@ impl Witness {
 
     fn acknowledged_stay(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
         for (host, seen) in leading(seen) {
-            let has = |position: &Position| at(&seen.log, position.index).is_some_and(|at| at.0 == *position);
+            let has = |position: &Position| {
+                at(&seen.log, position.index).is_some_and(|at| at.0 == *position)
+            };
             let lost = |(position, by): &&(Position, u64)| *by <= seen.epoch && !has(position);
             if let Some((position, by)) = self.acknowledged.iter().find(lost) {
-                let what = format!("{host} leads epoch {} without {position:?} of {by}", seen.epoch);
+                let what =
+                    format!("{host} leads epoch {} without {position:?} of {by}", seen.epoch);
                 return broken(Property::AcknowledgedStays, what);
             }
         }
@@ -196,7 +200,8 @@ impl Witness {
 
     fn none_lost(&self, seen: [&Seen; HOSTS]) -> Result<(), Broken> {
         for (host, seen) in leading(seen) {
-            let has = |c: &Committed| at(&seen.log, c.position.index) == Some(&(c.position, c.hash));
+            let has =
+                |c: &Committed| at(&seen.log, c.position.index) == Some(&(c.position, c.hash));
             let lost = |c: &&Committed| c.by <= seen.epoch && !has(c);
             if let Some(committed) = self.committed.iter().find(lost) {
                 let what = format!("{host} leads epoch {} without {committed:?}", seen.epoch);
@@ -211,7 +216,8 @@ impl Witness {
             let unknown = |c: &&Committed| c.by < seen.epoch && c.position.index > seen.commit;
             if let Some(committed) = self.committed.iter().find(unknown) {
                 let Seen { epoch, commit, .. } = seen;
-                let what = format!("{host} serves epoch {epoch}, commit {commit}, but {committed:?}");
+                let what =
+                    format!("{host} serves epoch {epoch}, commit {commit}, but {committed:?}");
                 return broken(Property::ServesAll, what);
             }
         }

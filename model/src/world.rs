@@ -86,7 +86,10 @@ impl World {
         let Spent { writes, reads, time_outs, crashes, beats, retirements } = &self.spent;
         let spent = [writes, reads, beats, retirements].into_iter().chain(time_outs).chain(crashes);
         let hosts = self.hosts.iter().map(|host| host.fingerprint);
-        of(hosts.chain([self.witnessed]).chain(spent.map(|n| u64::from(*n))).chain(self.flight.keys().copied()))
+        of(hosts
+            .chain([self.witnessed])
+            .chain(spent.map(|n| u64::from(*n)))
+            .chain(self.flight.keys().copied()))
     }
 
     pub(crate) fn seen(&self, host: usize) -> &Seen {
@@ -134,7 +137,9 @@ impl World {
             host.sync_all(&mut turn).map_err(Stop::Failed)?;
         }
         next.witness(host, &turn, bounds).map_err(Stop::Broken)?;
-        for message in turn.messages.into_iter().filter(|message| bounds.gossip || !message.is_gossip()) {
+        for message in
+            turn.messages.into_iter().filter(|message| bounds.gossip || !message.is_gossip())
+        {
             next.flight.insert(message.fingerprint, Arc::new(message));
         }
         next.lose_void(bounds);

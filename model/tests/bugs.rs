@@ -52,8 +52,7 @@ fn a_record_that_counts_before_it_is_durable_can_be_voted_away() {
 
 #[test]
 fn a_record_of_an_earlier_epoch_that_is_committed_by_counting_can_be_voted_away() {
-    let bounds =
-        Bounds { epochs: 3, time_outs: [3, 0, 0], prompt_disk: false, ..small() };
+    let bounds = Bounds { epochs: 3, time_outs: [3, 0, 0], prompt_disk: false, ..small() };
     finds(Bug::CommitOldEpochs, Property::NothingVotedAway, Scenario::Split, &bounds, 16);
 }
 

@@ -20,7 +20,10 @@ fn holds(scenario: Scenario, bounds: &Bounds) {
     let report = explore(scenario, bounds).unwrap();
     let took = start.elapsed();
     eprintln!("{scenario:?} {bounds:?}");
-    eprintln!("{} states, {} events, depth {}: {took:?}", report.states, report.events, report.depth);
+    eprintln!(
+        "{} states, {} events, depth {}: {took:?}",
+        report.states, report.events, report.depth
+    );
     if let Some(found) = report.counterexample {
         panic!("{}: {:#?}", found.broken.what, found.events);
     }
@@ -70,6 +73,8 @@ fn two_states_with_one_fingerprint_go_on_alike() {
     for (scenario, bounds) in [
         (Scenario::Founded, Bounds { time_outs: [1, 0, 0], crashes: [0, 1, 0], ..quiet() }),
         (Scenario::Led, Bounds { writes: 1, time_outs: [0, 1, 0], ..small() }),
+        (Scenario::Led, Bounds { reads: 1, retirements: 1, ..small() }),
+        (Scenario::Led, Bounds { writes: 1, beats: 2, gossip: true, ..small() }),
     ] {
         let (looked, misled) = misled(scenario, &bounds).unwrap();
         assert_eq!(misled, None);

@@ -46,8 +46,9 @@ impl<C: Debug> Node<C> {
         write!(out, "{} {clock:?} {horizon:?} {frames:?}", settings.boot)?;
         write!(out, "{beat_us} {beat_soon} {changes:?} {committed:?} {applying:?} {next_batch}")?;
         write!(out, "{early:?} {held} {pending_bytes} {sure} {retiring}")?;
-        for seen in others.values() {
-            write!(out, " {}", seen.boot)?;
+        // Before a first process there was none that would be ignored.
+        for (member, seen) in others.iter().filter(|(_, seen)| seen.boot > 1) {
+            write!(out, " {member:?} {}", seen.boot)?;
         }
         partitions.iter().try_for_each(|partition| partition.fingerprint(out))
     }
