@@ -234,6 +234,49 @@ fn a_busy_node_is_no_answer_when_an_earlier_try_may_have_arrived() {
 }
 
 #[test]
+fn what_a_deposed_primary_began_goes_on_and_counts_as_open() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    h.ask(1, write(1), 5000);
+    let (_, id, _) = h.sent();
+    let asked = h.router.request(id).unwrap().ask.clone();
+    h.tell(id, Tell::Deposed { primary: Some(node("s2")) });
+    let (to, id, _) = h.sent();
+    assert_eq!(to, Target::Node(node("s2")));
+    assert_eq!(h.router.request(id).unwrap().ask, asked, "under the same request id");
+    let busy = Tell::Fault(Fault::new(Code::TooBusy, "full; nothing was changed"));
+    assert!(h.tell(id, busy).is_empty(), "the first try may still have changed something");
+    while !matches!(h.out[..], [Effect::Answer { .. }]) {
+        h.pass();
+    }
+    assert!(h.fault().message.contains("may or may not"), "{}", h.fault());
+}
+
+#[test]
+fn a_read_at_a_snapshot_asks_replicas_when_the_primary_is_silent_and_goes_back_from_one_behind() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    let key = Key::new("a").unwrap();
+    h.ask(1, Ask::Read(Read { key, at: At::Snapshot(Timestamp(7)) }), 5000);
+    assert_eq!(h.sent().0, Target::Node(node("s1")));
+    h.pass();
+    let (to, id, _) = h.sent();
+    assert_eq!(to, Target::Replica(3));
+    h.tell(id, Tell::Behind { primary: Some(node("s2")), closed: Timestamp(6) });
+    assert_eq!(h.router.redirected(), 1);
+    h.pass();
+    let (to, id, _) = h.sent();
+    assert_ne!(to, Target::Replica(3), "at least one replica is behind");
+    assert_eq!(h.tell(id, record()).len(), 1);
+
+    h.ask(2, read(), 5000);
+    for _ in 0..4 {
+        h.pass();
+        assert_ne!(h.sent().0, Target::Replica(3), "only its primary knows the latest");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_at_once() {
     let mut h = Harness::new(Settings {
         open: 2,
@@ -267,6 +310,14 @@ enum Step {
     Silent(usize),
     Lost(usize),
     NotPrimary(usize, Option<u8>),
+    /// It arrives, and the node ceases to lead before it is certain that it takes effect.
+    Deposed {
+        n: usize,
+        hint: Option<u8>,
+        takes_effect: bool,
+    },
+    /// A replica has not got as far.
+    Behind(usize, Option<u8>),
     Busy(usize),
     /// Nobody listens where it goes.
     Refused(usize),
@@ -288,6 +339,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Silent),
         1 => any::<usize>().prop_map(Step::Lost),
         2 => (any::<usize>(), proptest::option::of(0..3_u8)).prop_map(|(n, hint)| Step::NotPrimary(n, hint)),
+        2 => (any::<usize>(), proptest::option::of(0..3_u8), any::<bool>())
+            .prop_map(|(n, hint, takes_effect)| Step::Deposed { n, hint, takes_effect }),
+        1 => (any::<usize>(), proptest::option::of(0..3_u8)).prop_map(|(n, hint)| Step::Behind(n, hint)),
         1 => any::<usize>().prop_map(Step::Busy),
         2 => any::<usize>().prop_map(Step::Refused),
         1 => any::<usize>().prop_map(Step::Twice),
@@ -434,6 +488,21 @@ impl Run {
                 if let Some(Flying { id, .. }) = self.take(n) {
                     let primary = hint.map(|hint| node(&format!("s{hint}")));
                     self.tell(id, Tell::NotPrimary { primary });
+                }
+            }
+            Step::Deposed { n, hint, takes_effect } => {
+                if let Some(Flying { id, caller, .. }) = self.take(n) {
+                    if takes_effect {
+                        self.applied.insert(caller);
+                    }
+                    let primary = hint.map(|hint| node(&format!("s{hint}")));
+                    self.tell(id, Tell::Deposed { primary });
+                }
+            }
+            Step::Behind(n, hint) => {
+                if let Some(Flying { id, .. }) = self.take(n) {
+                    let primary = hint.map(|hint| node(&format!("s{hint}")));
+                    self.tell(id, Tell::Behind { primary, closed: Timestamp(1) });
                 }
             }
             Step::Busy(n) => {

@@ -20,6 +20,8 @@ pub const TIMEOUT: &str = "Catena-Timeout";
 pub const AFTER: &str = "Catena-After";
 /// Version to read at, version to compare with, and in answers the version found or written.
 pub const VERSION: &str = "Catena-Version";
+/// `true` on a read: do not rely on clocks that run at the same rate, ask a majority.
+pub const STRICT: &str = "Catena-Strict";
 /// In answers: the job.
 pub const JOB: &str = "Catena-Job";
 /// In answers: the worker that finished it.

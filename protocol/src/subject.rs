@@ -244,6 +244,11 @@ impl Subjects {
         format!("{}.founding", self.prefix)
     }
 
+    /// Request to all storage nodes: how are you, and your replicas?
+    pub fn cluster_status(&self) -> String {
+        format!("{}.cluster.status", self.prefix)
+    }
+
     /// Publish: one line of JSON for each state change of a job.
     pub fn event(&self, job: &str) -> String {
         format!("{}.event.job.{job}", self.prefix)

@@ -8,10 +8,14 @@ use catena_protocol::message::assign::{Assignment, Check, Checked, Reply, Wanted
 use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
 use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
 use catena_protocol::message::founding::{Announcement, Plan};
+use catena_protocol::message::gossip::{
+    Acked, Candidacy, Digest, Item, Letter, Line, Mark, Part, Piece, Push, Round, Run, Sender,
+    Standing,
+};
 use catena_protocol::message::handoff::{Effects, Step};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};
 use catena_protocol::message::read::{At, Found, Read, Record, Scan};
-use catena_protocol::message::replicate::{Decision, LogRecord};
+use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Position, Vote};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::message::submit::Submit;
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
@@ -176,11 +180,10 @@ fn heartbeats(wire: &mut Wire) {
 }
 
 fn founding(wire: &mut Wire) {
-    let member = Member { node: node("n1"), disk: DiskId([5; 16]) };
     let plan = Plan { size: 3, partitions: 64, replicas: 3 };
     for (what, cluster) in [("founding-empty", None), ("founding-member", Some(ClusterId([6; 16])))]
     {
-        wire.add(what, Announcement { member: member.clone(), cluster, plan });
+        wire.add(what, Announcement { member: member(), cluster, plan });
     }
 }
 
@@ -208,6 +211,7 @@ fn requests(wire: &mut Wire) {
     let value = Some(Blob::from("1"));
     for (what, ask) in [
         ("ask-read", Ask::Read(Read { key: key("k"), at: At::Latest })),
+        ("ask-read-strict", Ask::Read(Read { key: key("k"), at: At::Strict })),
         ("ask-scan", Ask::Scan(scan)),
         ("ask-write", write(Change::Put(Blob::from("v")), Condition::Always)),
         ("ask-update", write(Change::Delete, Condition::ValueIs(value))),
@@ -238,6 +242,8 @@ fn responses(wire: &mut Wire) {
         ("tell-not-primary", Tell::NotPrimary { primary: Some(node("n2")) }),
         ("tell-fault", Tell::Fault(fault())),
         ("tell-too-old", Tell::SnapshotTooOld { horizon: Timestamp(5) }),
+        ("tell-deposed", Tell::Deposed { primary: Some(node("n2")) }),
+        ("tell-behind", Tell::Behind { primary: None, closed: Timestamp(5) }),
     ] {
         wire.add(what, Response { id: 9, tell });
     }
@@ -254,11 +260,112 @@ fn log_records(wire: &mut Wire) {
         ("log-outcome", Decision::Outcome { outcome: outcome(end), mutations: mutations() }),
         ("log-effects", Decision::Effects { mutations: mutations() }),
         ("log-ceiling", Decision::Ceiling(Timestamp(11))),
+        ("log-voters", Decision::Voters(vec![member()])),
     ] {
-        let record =
-            LogRecord { partition: 5, epoch: 2, index: 17, version: Timestamp(7), decision };
-        wire.add(what, record);
+        wire.add(what, log_record(decision));
     }
+    wire.add("log-entry-record", LogEntry::Record(log_record(Decision::Epoch)));
+    let vote = Vote { partition: 5, epoch: 2, candidate: member() };
+    wire.add("log-entry-vote", LogEntry::Vote(vote));
+}
+
+fn log_record(decision: Decision) -> LogRecord {
+    LogRecord { partition: 5, epoch: 2, index: 17, version: Timestamp(7), decision }
+}
+
+fn member() -> Member {
+    Member { node: node("n1"), disk: DiskId([5; 16]) }
+}
+
+fn sender() -> Sender {
+    Sender { member: member(), boot: 42, beat: 300 }
+}
+
+fn run() -> Run {
+    let record = log_record(Decision::Epoch);
+    Run {
+        partition: 5,
+        epoch: 2,
+        before: Position { epoch: 1, index: 16 },
+        hash: u64::MAX,
+        commit: 15,
+        closed: Timestamp(6),
+        records: vec![codec::Raw(codec::encode(&record).into())],
+    }
+}
+
+fn gossip(wire: &mut Wire) {
+    wire.add("push", Push { from: sender(), runs: vec![run()] });
+    wire.add("run-empty", Run { records: vec![], ..run() });
+    for (what, part) in [
+        ("digest-primary", Part::Primary),
+        ("digest-voter", Part::Voter),
+        ("digest-learner", Part::Learner),
+        ("digest-copying", Part::Copying),
+        ("digest-halted", Part::Halted),
+    ] {
+        let last = Position { epoch: 2, index: 17 };
+        let (commit, closed, hash) = (15, Timestamp(6), u64::MAX);
+        let standing = Standing { partition: 5, epoch: 2, part, last, commit, closed, hash };
+        wire.add(what, Digest { from: sender(), replicas: vec![standing] });
+    }
+}
+
+fn letters(wire: &mut Wire) {
+    let (partition, epoch) = (5, 2);
+    let last = Position { epoch: 2, index: 17 };
+    let candidacy = |round| Candidacy { partition, epoch: 3, last, round };
+    let acked = Acked { partition, epoch, index: 17 };
+    for (what, line) in [
+        ("letter-ack", Line::Ack { boot: 42, beat: 300, replicas: vec![acked] }),
+        ("letter-ask-canvass", Line::Ask(candidacy(Round::Canvass))),
+        ("letter-ask-vote", Line::Ask(candidacy(Round::Vote))),
+        ("letter-ask-succession", Line::Ask(candidacy(Round::Succession))),
+        ("letter-answer", Line::Answer { to: candidacy(Round::Vote), epoch: 3, granted: true }),
+        ("letter-yield", Line::Yield { partition, epoch, last }),
+        ("letter-fetch", Line::Fetch { partition, epoch, after: 16 }),
+        ("letter-fetched", Line::Fetched(run())),
+        ("letter-gone", Line::Gone { partition, epoch, base: Position { epoch: 1, index: 9 } }),
+        ("letter-copy-begin", Line::Copy { partition, epoch, from: None }),
+        ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")) }),
+        ("letter-piece", Line::Piece(piece())),
+    ] {
+        wire.add(what, Letter { from: sender(), lines: vec![line] });
+    }
+}
+
+fn piece() -> Piece {
+    let done = Written::Done { version: Timestamp(7), value: None };
+    Piece {
+        partition: 5,
+        epoch: 2,
+        from: Some(Blob::from("dk")),
+        next: None,
+        mark: mark(),
+        items: vec![
+            Item::Row(key("k"), Timestamp(7), Blob::from("v")),
+            Item::Request(RequestId([4; 16]), Timestamp(7), done),
+            Item::Outcome(outcome(End::Cancelled)),
+        ],
+    }
+}
+
+fn mark() -> Mark {
+    Mark {
+        applied: Position { epoch: 2, index: 17 },
+        ceiling: Timestamp(11),
+        newest: Timestamp(7),
+        hash: u64::MAX,
+        voters: Some(vec![member()]),
+        copying: false,
+        floor: Position { epoch: 1, index: 9 },
+    }
+}
+
+fn marks(wire: &mut Wire) {
+    wire.add("mark-none", Mark::default());
+    wire.add("mark", mark());
+    wire.add("mark-copying", Mark { copying: true, ..Mark::default() });
 }
 
 #[test]
@@ -270,6 +377,9 @@ fn messages_have_the_bytes_that_were_agreed() {
     requests(&mut wire);
     responses(&mut wire);
     log_records(&mut wire);
+    gossip(&mut wire);
+    letters(&mut wire);
+    marks(&mut wire);
     let golden = include_str!("wire.golden");
     if wire.0 != golden {
         // Written for whoever changes the protocol on purpose; see the difference with git.

@@ -63,7 +63,8 @@ impl Watch {
             return Err((PREFIX, what));
         }
         if view.epoch < epoch {
-            let what = format!("partition {number} on {}: epoch {epoch}, then {}", me.node, view.epoch);
+            let what =
+                format!("partition {number} on {}: epoch {epoch}, then {}", me.node, view.epoch);
             return Err((PRIMARY, what));
         }
         if view.closed < closed && !view.halted {

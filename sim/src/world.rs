@@ -174,9 +174,8 @@ impl World {
                 }
             })
             .collect();
-        let clients = (0..plan.clients)
-            .map(|id| Client::new(id, rng.random(), plan.partitions))
-            .collect();
+        let clients =
+            (0..plan.clients).map(|id| Client::new(id, rng.random(), plan.partitions)).collect();
         let limit = usize::try_from(plan.operations * 4).unwrap_or(usize::MAX);
         Self {
             founders: hosts.iter().map(Host::member).collect(),
@@ -553,12 +552,7 @@ impl World {
     }
 
     /// Whether a process is paused, so that something comes later; or gone, so that it never does.
-    fn waits(
-        &mut self,
-        host: usize,
-        boot: u64,
-        again: impl Fn(usize, u64) -> Happening,
-    ) -> bool {
+    fn waits(&mut self, host: usize, boot: u64, again: impl Fn(usize, u64) -> Happening) -> bool {
         if !self.is(host, boot, |_| true) {
             return true;
         }
@@ -671,7 +665,8 @@ impl World {
         let input = match message {
             Message::Response(response) if self.clients[client].open.contains_key(&response.id) => {
                 // Asked of a replica directly.
-                if let Some(Purpose::Snapshot(key, at)) = self.clients[client].open.remove(&response.id)
+                if let Some(Purpose::Snapshot(key, at)) =
+                    self.clients[client].open.remove(&response.id)
                     && let Tell::Record(record) = &response.tell
                 {
                     self.snapshot(key, at, record);
@@ -839,12 +834,7 @@ impl World {
         }
     }
 
-    fn snapshot(
-        &mut self,
-        key: String,
-        at: u64,
-        record: &catena_protocol::message::read::Record,
-    ) {
+    fn snapshot(&mut self, key: String, at: u64, record: &catena_protocol::message::read::Record) {
         self.tally.count("reads at a snapshot, answered");
         let value = record.value.as_ref().map(text);
         let version = record.version.0;
@@ -870,8 +860,7 @@ impl World {
                     return;
                 }
                 let torn = self.rng.random_bool(0.5).then(|| self.rng.random_range(0..400));
-                let death =
-                    if kind == Fault_::Kill { Death::Kill } else { Death::PowerCut(torn) };
+                let death = if kind == Fault_::Kill { Death::Kill } else { Death::PowerCut(torn) };
                 self.stop(host, death);
                 self.after(off, Happening::Ends(Fault_::Kill, host));
                 ends = None;
@@ -1036,7 +1025,8 @@ impl World {
                 .collect();
             let serving = views.iter().filter(|view| view.serves).count();
             if serving != 1 {
-                return self.fail(RULE, format!("partition {number}: {serving} primaries: {views:?}"));
+                return self
+                    .fail(RULE, format!("partition {number}: {serving} primaries: {views:?}"));
             }
             let commits: Vec<u64> = views.iter().map(|view| view.commit).collect();
             let (least, most) = (commits.iter().min(), commits.iter().max());
@@ -1103,13 +1093,21 @@ fn input_name(input: &Input<Caller>) -> String {
         }
         Input::Push(push) => {
             let runs = push.runs.iter().map(|run| {
-                format!("p{} e{} {}+{}", run.partition, run.epoch, run.before.index, run.records.len())
+                format!(
+                    "p{} e{} {}+{}",
+                    run.partition,
+                    run.epoch,
+                    run.before.index,
+                    run.records.len()
+                )
             });
             let runs: Vec<_> = runs.collect();
             format!("push of {} {}: {}", push.from.member.node, push.from.beat, runs.join(", "))
         }
         Input::Digest(digest) => format!("digest of {}", digest.from.member.node),
-        Input::Letter(letter) => format!("letter of {}: {:?}", letter.from.member.node, letter.lines),
+        Input::Letter(letter) => {
+            format!("letter of {}: {:?}", letter.from.member.node, letter.lines)
+        }
         Input::Synced { frame } => format!("synced {frame}"),
         Input::Applied { batch } => format!("applied {batch}"),
         Input::Tick => "tick".to_owned(),

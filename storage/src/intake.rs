@@ -27,6 +27,8 @@ pub(crate) enum Topic {
     Letter,
     /// Which cluster is this?
     Cluster,
+    /// How is this node?
+    Status,
     /// Text or JSON from a person.
     Edge,
 }
@@ -94,6 +96,7 @@ pub(crate) async fn subscribe<C>(
         (Topic::Node, link.subjects.node(id)),
         (Topic::Digest, link.subjects.gossip()),
         (Topic::Letter, link.subjects.peer(id)),
+        (Topic::Status, link.subjects.cluster_status()),
     ];
     let several = node.sets().iter().filter(|set| set.len() > 1);
     plain.extend(several.map(|set| (Topic::Push, set_subject(link, set))));

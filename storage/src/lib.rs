@@ -43,6 +43,8 @@ mod report;
 #[cfg(feature = "service")]
 mod run;
 #[cfg(feature = "service")]
+mod status;
+#[cfg(feature = "service")]
 mod turn;
 #[cfg(feature = "service")]
 mod writer;

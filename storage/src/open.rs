@@ -7,6 +7,9 @@ use crate::machine::{Node, Settings};
 use crate::state::FjallState;
 use std::path::PathBuf;
 
+/// Log files are made longer by so much at a time: a slow sync after every so many bytes.
+const AHEAD_BYTES: u64 = 1024 * 1024;
+
 /// Everything that a node consists of, ready to begin.
 pub(crate) struct Opened<C> {
     pub(crate) node: Node<C>,
@@ -46,7 +49,7 @@ pub(crate) fn open<C>(place: Place, settings: Settings) -> Result<Opened<C>, Err
     });
     let log = match (log, failed) {
         (Err(LogError::Refused(_)), Some(error)) => return Err(error),
-        (log, _) => log?,
+        (log, _) => log?.with_room_ahead(AHEAD_BYTES),
     };
     Ok(Opened { node, state, log })
 }

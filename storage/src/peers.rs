@@ -30,6 +30,11 @@ impl Peers {
         }
     }
 
+    /// Who this node is.
+    pub(crate) const fn me(&self) -> &Member {
+        &self.from.member
+    }
+
     pub(crate) fn gossip(&mut self, digest: &Digest) {
         self.ready.push((self.gossip.clone(), encode(digest).into()));
     }

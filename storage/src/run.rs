@@ -121,19 +121,18 @@ impl Service {
             Discovery::start(&link.client, &identity, description, endpoints, facts.clone())
                 .await
                 .map_err(Error::closed)?;
-        let mut turn =
-            Turn::new(Parts {
-                link,
-                clock,
-                node,
-                state,
-                to_log,
-                to_state,
-                cluster,
-                counted,
-                forward,
-                peers,
-            });
+        let mut turn = Turn::new(Parts {
+            link,
+            clock,
+            node,
+            state,
+            to_log,
+            to_state,
+            cluster,
+            counted,
+            forward,
+            peers,
+        });
         turn.begin()?;
         info!(id = %identity.id, partitions = owner.partitions, "storage node serves");
         Ok(Self {

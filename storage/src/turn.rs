@@ -9,6 +9,7 @@ use crate::machine::{Effect, Event, Input, Node};
 use crate::metrics;
 use crate::peers::Peers;
 use crate::state::FjallState;
+use crate::status::status;
 use crate::writer::ToLog;
 use async_nats::{Message, Subject};
 use catena_link::Clock;
@@ -123,6 +124,7 @@ impl Turn {
                 Topic::Letter => self.peer(&message, Input::Letter)?,
                 Topic::Edge => self.text(&message, since, &mut requests),
                 Topic::Cluster => self.which_cluster(message),
+                Topic::Status => self.how_is_it(message),
             }
         }
         if requests.is_empty() {
@@ -213,6 +215,14 @@ impl Turn {
         self.texts.push((reply, Answer { headers, body: body.into(), fault: None }));
     }
 
+    fn how_is_it(&mut self, message: Message) {
+        let Some(reply) = message.reply else { return };
+        let status = status(&self.node, self.peers.me(), &self.cluster);
+        let body = serde_json::to_vec(&status).unwrap_or_default();
+        let headers = vec![(edge::CONTENT_TYPE, "application/json".to_owned())];
+        self.texts.push((reply, Answer { headers, body: body.into(), fault: None }));
+    }
+
     fn say(&mut self, reply: Subject, since: Instant, answer: Answer) {
         self.counted.edge.answered(1, since.elapsed());
         if let Some(fault) = &answer.fault {
@@ -251,7 +261,10 @@ impl Turn {
                 tracing::info!(partition, epoch, "asks for votes");
             }
             Event::Copies { partition } => {
-                tracing::warn!(partition, "missed more than the log has: takes a copy of the state");
+                tracing::warn!(
+                    partition,
+                    "missed more than the log has: takes a copy of the state"
+                );
             }
             Event::Halts { partition, why } => {
                 tracing::error!(partition, why, "this replica differs from its primary and stops");

@@ -6,9 +6,9 @@
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::{Log, LogError};
+use crate::machine::Entry;
 use crate::metrics;
 use crate::report::Report;
-use crate::machine::Entry;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;

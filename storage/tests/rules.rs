@@ -10,14 +10,15 @@ use catena_protocol::limit::{
 };
 use catena_protocol::message::commit::{Decided, End, Outcome};
 use catena_protocol::message::read::At;
-use catena_protocol::message::replicate::Decision;
+use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Written};
-use catena_protocol::{Code, Fault, Timestamp};
+use catena_protocol::placement::Member;
+use catena_protocol::{Code, DiskId, Fault, Timestamp};
 use catena_storage::machine::Settings;
 use rig::{
-    PARTITIONS, Rig, START_US, but, commit, effects, job, key, put, read, request, scan, version,
-    write,
+    PARTITIONS, Rig, START_US, but, commit, effects, job, key, put, read, record, request, scan,
+    version, write,
 };
 
 fn value(tell: &Tell) -> Option<String> {
@@ -66,9 +67,13 @@ fn one_turn_is_one_frame() {
     let mut rig = Rig::new();
     rig.send_all((0..1_000).map(|n| put(n, &format!("k{n}"), "x")).collect());
     assert_eq!(rig.unsynced.len(), 1);
+    // What comes meanwhile is the next frame, which waits for this one.
     rig.send(put(1_000, "a", "1"));
     rig.send(put(1_001, "b", "1"));
-    assert_eq!(rig.unsynced.len(), 3);
+    assert_eq!(rig.unsynced.len(), 1);
+    rig.sync();
+    assert_eq!(rig.unsynced.len(), 1);
+    assert!(rig.unsynced[0].1.len() >= 2);
     rig.settle();
 }
 
@@ -120,7 +125,8 @@ fn a_job_commits_over_all_partitions_in_one_frame() {
     let id = rig.send(commit(job(1, START_US), present(&rig), effects(&[], &[], writes)));
     rig.now.wall_us += 10;
     assert_eq!(rig.unsynced.len(), 1);
-    let parts: Vec<_> = rig.unsynced[0].1.iter().map(|record| record.partition).collect();
+    let parts: Vec<_> =
+        rig.unsynced[0].1.iter().filter_map(record).map(|record| record.partition).collect();
     assert!((0..PARTITIONS).all(|partition| parts.contains(&partition)), "{parts:?}");
     rig.sync();
     let version = outcome(&rig.answers[&id]).version;
@@ -423,6 +429,43 @@ fn the_past_is_forgotten_piece_by_piece() {
     rig.restart();
     assert_eq!(value(&rig.ask(read("once", At::Latest))), Some("x".into()));
     assert_eq!(value(&rig.ask(read("gone", At::Latest))), None);
+}
+
+/// What another primary decided in place of what is in the log already stands behind it there.
+#[test]
+fn a_record_with_an_index_that_the_log_has_replaces_the_end() {
+    let mut rig = Rig::new();
+    rig.ask(put(1, "{t}stays", "1"));
+    let number = key("{t}").partition(PARTITIONS);
+    let last = rig.records().filter(|record| record.partition == number).last().unwrap().clone();
+    let decided = |index, epoch, ask: (u16, Ask)| {
+        let Ask::Write(write) = ask.1 else { panic!() };
+        let version = Timestamp(last.version.0 + index + epoch);
+        let (request, mutation) = (write.request, Some(write.mutation));
+        let decision =
+            Decision::Write { request, mutation, written: Written::Done { version, value: None } };
+        let index = last.index + index;
+        LogEntry::Record(LogRecord { partition: number, epoch, index, version, decision })
+    };
+    let stranger = Member { disk: DiskId([9; 16]), ..rig.settings.me.clone() };
+    let voters = vec![rig.settings.me.clone(), stranger];
+    let foreign = Decision::Voters(voters);
+    rig.log.push(vec![
+        decided(1, 1, put(2, "{t}kept", "1")),
+        decided(2, 1, put(3, "{t}cut", "1")),
+        decided(3, 1, put(4, "{t}cut too", "1")),
+        LogEntry::Record(LogRecord { index: last.index + 4, decision: foreign, ..last.clone() }),
+    ]);
+    rig.log.push(vec![decided(2, 2, put(5, "{t}instead", "1"))]);
+    rig.restart();
+    assert!(rig.node.led().any(|(led, _)| led == number), "the other voters are cut off too");
+    let found = ["{t}stays", "{t}kept", "{t}cut", "{t}cut too", "{t}instead"]
+        .map(|name| value(&rig.ask(read(name, At::Latest))).is_some());
+    assert_eq!(found, [true, true, false, false, true]);
+    rig.restart();
+    let mut records = rig.records().filter(|record| record.partition == number);
+    let next = records.find(|record| record.epoch >= 3).unwrap();
+    assert_eq!(next.index, last.index + 3, "the log goes on behind the new end");
 }
 
 #[test]

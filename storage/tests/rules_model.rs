@@ -12,7 +12,7 @@ use catena_protocol::{Blob, Key, Timestamp};
 use catena_storage::machine::Settings;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rig::{Rig, commit, effects, job, key, read, scan, write};
+use rig::{Rig, commit, effects, job, key, read, record, scan, write};
 use std::collections::BTreeMap;
 
 /// Longer than any run.
@@ -251,9 +251,9 @@ impl Run {
         let mut jobs = BTreeMap::new();
         for frame in &self.rig.log {
             let mut told_jobs = Vec::new();
-            for record in frame {
+            for record in frame.iter().filter_map(record) {
                 match &record.decision {
-                    Decision::Epoch | Decision::Ceiling(_) => {}
+                    Decision::Epoch | Decision::Ceiling(_) | Decision::Voters(_) => {}
                     Decision::Write { request, mutation, written } => {
                         let (key, condition, change) =
                             decided.remove(request).expect("a request is decided once");
@@ -344,7 +344,7 @@ impl Run {
                         assert!(forgotten || record.version == version, "{read:?}");
                         assert_eq!(record.value, value, "{read:?}");
                     }
-                    At::Latest => {
+                    At::Latest | At::Strict => {
                         let found = history.at(&read.key, record.version);
                         assert_eq!(found, (record.version, record.value.clone()), "{read:?}");
                     }
@@ -393,7 +393,7 @@ impl Run {
     /// The log alone makes the same state.
     fn check_replay(self) {
         let state = self.rig.state.clone();
-        let mut other = Rig::with(self.rig.settings);
+        let mut other = Rig::with(self.rig.settings.clone());
         other.state = Default::default();
         other.log.clone_from(&self.rig.log);
         other.now = self.rig.now;

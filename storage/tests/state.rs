@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where this fails")]
 
 use catena_protocol::message::commit::{End, Outcome};
+use catena_protocol::message::gossip::Item;
+use catena_protocol::message::replicate::Position;
 use catena_protocol::message::write::Written;
-use catena_protocol::{AttemptId, JobId, Key, Name, RequestId, Timestamp};
+use catena_protocol::{AttemptId, Blob, JobId, Key, Name, RequestId, Timestamp};
 use catena_storage::state::{
     Changes, Content, FjallState, Forget, KeyRange, Mark, MemoryState, Remembered, Row, State,
     StateWriter, Step, StepOf, Stored, Trail,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 const KEYS: [&str; 8] = ["a", "a!", "ab", "abc", "b", "ä", "{t}:1", "\u{10ffff}"];
@@ -26,6 +29,8 @@ enum Op {
     Mark(u16, u64),
     Prune(u16, usize, u64, usize),
     ForgetTrail(Trail, u16, u64),
+    Clear(u16),
+    Copy(u16, u16, usize),
     Reopen,
 }
 
@@ -45,7 +50,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (partition.clone(), any::<u64>()).prop_map(|(p, i)| Op::Mark(p, i)),
         3 => (partition.clone(), 0..KEYS.len(), 1..50_u64, 1..5_usize)
             .prop_map(|(p, k, h, l)| Op::Prune(p, k, h, l)),
-        2 => (trail, partition, 1..50_u64).prop_map(|(t, p, u)| Op::ForgetTrail(t, p, u)),
+        2 => (trail, partition.clone(), 1..50_u64).prop_map(|(t, p, u)| Op::ForgetTrail(t, p, u)),
+        1 => partition.clone().prop_map(Op::Clear),
+        1 => (partition.clone(), partition, 0..500_usize).prop_map(|(p, q, b)| Op::Copy(p, q, b)),
         1 => Just(Op::Reopen),
     ]
 }
@@ -77,7 +84,8 @@ fn changes(op: &Op, state: &MemoryState) -> Changes {
             },
         )),
         Op::Mark(partition, index) => {
-            let mark = Mark { applied: *index, epoch: 3, ..Mark::default() };
+            let applied = Position { epoch: 3, index: *index };
+            let mark = Mark { applied, ..Mark::default() };
             changes.marks.push((*partition, mark));
         }
         Op::Prune(partition, at, horizon, limit) => {
@@ -92,9 +100,36 @@ fn changes(op: &Op, state: &MemoryState) -> Changes {
             let steps = state.trail(*trail, *partition, Timestamp::ZERO, until, 5).unwrap();
             changes.forget = forget(*trail, *partition, steps);
         }
+        Op::Clear(partition) => {
+            changes.clear = Some(*partition);
+            changes.marks.push((*partition, Mark::default()));
+        }
+        Op::Copy(from, to, bytes) => {
+            changes.clear = Some(*to);
+            changes.take(*to, export(state, *from, *bytes));
+            changes.marks.push((*to, Mark { copying: true, ..Mark::default() }));
+        }
         Op::Reopen => {}
     }
     changes
+}
+
+/// All that a partition holds, in pieces of so many bytes.
+fn export(state: &impl State, partition: u16, bytes: usize) -> Vec<Item> {
+    all_pieces(|from| state.export(partition, from, bytes).unwrap())
+}
+
+fn all_pieces(mut piece: impl FnMut(Option<&[u8]>) -> (Vec<Item>, Option<Blob>)) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut from = None;
+    loop {
+        let (more, next) = piece(from.as_ref().map(Blob::as_ref));
+        assert!(!more.is_empty() || next.is_none(), "a piece brings something");
+        items.extend(more);
+        let Some(next) = next else { return items };
+        assert_ne!(from.as_ref(), Some(&next), "it goes on");
+        from = Some(next);
+    }
 }
 
 fn forget(trail: Trail, partition: u16, steps: Vec<Step>) -> Forget {
@@ -128,9 +163,12 @@ fn scan(
     found
 }
 
-fn compare(plain: &MemoryState, real: &FjallState) {
+const PARTITIONS: [u16; 5] = [0, 1, 255, 256, u16::MAX];
+
+fn compare(plain: &impl State, real: &impl State) {
     assert_eq!(plain.horizon().unwrap(), real.horizon().unwrap());
-    for partition in [0, 1, 255, 256, u16::MAX] {
+    for partition in PARTITIONS {
+        assert_eq!(export(plain, partition, 100), export(real, partition, 70));
         assert_eq!(plain.mark(partition).unwrap(), real.mark(partition).unwrap());
         for at in [0, 1, 10, 25, 49, u64::MAX] {
             for key in (0..KEYS.len()).map(key) {
@@ -216,4 +254,189 @@ fn a_scan_passes_over_many_versions() {
         }
     }
     compare(&plain, &real);
+}
+
+/// Something of every kind in every partition.
+fn filled() -> Vec<Changes> {
+    let nothing = MemoryState::default();
+    let mut all = Vec::new();
+    for partition in PARTITIONS {
+        for number in 0..40_u8 {
+            let (at, time) = (usize::from(number) % KEYS.len(), u64::from(number) + 1);
+            let content = Content::Value(vec![number; usize::from(number)].into());
+            for op in [
+                Op::Put(partition, at, time, content),
+                Op::Request(partition, number, time),
+                Op::Outcome(partition, number, time),
+                Op::Mark(partition, time),
+            ] {
+                all.push(changes(&op, &nothing));
+            }
+        }
+    }
+    all
+}
+
+/// States on disk, each empty, and where they are.
+fn on_disk() -> (tempfile::TempDir, impl FnMut() -> FjallState) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let mut next = 0;
+    let new = move || {
+        next += 1;
+        FjallState::open(&path.join(next.to_string())).unwrap()
+    };
+    (folder, new)
+}
+
+/// A piece is at least one thing, and at most all.
+const PIECES: [usize; 6] = [0, 40, 100, 999, 5_000, usize::MAX];
+
+fn a_copy_in_pieces_is_the_same<S: State + StateWriter>(mut new: impl FnMut() -> S) {
+    let mut from = new();
+    from.apply(&filled()).unwrap();
+    for bytes in PIECES {
+        let mut to = new();
+        to.apply(&filled()[..40]).unwrap();
+        for partition in PARTITIONS {
+            let mut copy = Changes { clear: Some(partition), ..Changes::default() };
+            copy.marks.push((partition, from.mark(partition).unwrap()));
+            copy.take(partition, export(&from, partition, bytes));
+            to.apply(&[copy]).unwrap();
+        }
+        compare(&from, &to);
+    }
+}
+
+#[test]
+fn pieces_of_any_size_make_the_same_state_again() {
+    a_copy_in_pieces_is_the_same(MemoryState::default);
+    let (_folder, new) = on_disk();
+    a_copy_in_pieces_is_the_same(new);
+}
+
+/// What a row, an answer or an outcome is known by.
+fn name(item: &Item) -> String {
+    match item {
+        Item::Row(key, version, _) => format!("row {key} {version}"),
+        Item::Request(request, ..) => format!("request {request}"),
+        Item::Outcome(outcome) => format!("outcome {}", outcome.job),
+    }
+}
+
+fn nothing_is_missed_or_doubled<S: State + StateWriter>(mut state: S, bytes: usize) {
+    state.apply(&filled()).unwrap();
+    let before: BTreeSet<String> = export(&state, 1, usize::MAX).iter().map(name).collect();
+    let added = (0..400_u64).map(|number| {
+        // In no order, so that some come before what was handed out and some behind it.
+        let (at, id) = ((number * 5 % 8) as usize, (number * 37 % 256) as u8);
+        let content = Content::Value("new".into());
+        match number % 3 {
+            0 => Op::Put(1, at, 50 + number * 7 % 400, content),
+            1 => Op::Request(1, id, number),
+            _ => Op::Outcome(1, id, number),
+        }
+    });
+    let mut added = added.map(|op| changes(&op, &MemoryState::default()));
+    let items = all_pieces(|from| {
+        let piece = state.export(1, from, bytes).unwrap();
+        let more: Vec<Changes> = added.by_ref().take(3).collect();
+        state.apply(&more).unwrap();
+        piece
+    });
+    let found: Vec<String> = items.iter().map(name).collect();
+    let once: BTreeSet<String> = found.iter().cloned().collect();
+    assert_eq!(once.len(), found.len(), "each once");
+    assert!(once.is_superset(&before), "missed: {:?}", before.difference(&once));
+}
+
+#[test]
+fn what_is_added_during_an_export_does_not_hide_the_rest() {
+    let (_folder, mut new) = on_disk();
+    for bytes in PIECES {
+        nothing_is_missed_or_doubled(MemoryState::default(), bytes);
+        nothing_is_missed_or_doubled(new(), bytes);
+    }
+}
+
+fn the_others_stay<S: State + StateWriter>(mut new: impl FnMut() -> S) {
+    for cleared in PARTITIONS {
+        let (mut state, mut others) = (new(), new());
+        state.apply(&filled()).unwrap();
+        others.apply(&without(cleared)).unwrap();
+        let clear = Changes { clear: Some(cleared), ..Changes::default() };
+        let mark = (cleared, Mark::default());
+        state.apply(&[Changes { marks: vec![mark], ..clear }]).unwrap();
+        assert_eq!(export(&state, cleared, 100), []);
+        compare(&others, &state);
+    }
+}
+
+/// Everything except what is in one partition.
+fn without(partition: u16) -> Vec<Changes> {
+    let mut all = filled();
+    for changes in &mut all {
+        changes.rows.retain(|row| row.partition != partition);
+        changes.requests.retain(|known| known.partition != partition);
+        changes.outcomes.retain(|(of, _)| *of != partition);
+        changes.marks.retain(|(of, _)| *of != partition);
+    }
+    all
+}
+
+#[test]
+fn one_partition_is_cleared_and_the_others_stay() {
+    the_others_stay(MemoryState::default);
+    let (_folder, new) = on_disk();
+    the_others_stay(new);
+}
+
+const MANY: u64 = 5_000;
+
+/// A partition is cleared in several steps, so a crash may come in between. From the first to the
+/// last the state says of itself that it must not be used.
+#[test]
+fn a_partition_that_is_half_cleared_says_so() {
+    let (_folder, mut new) = on_disk();
+    let mut state = new();
+    let versions = (1..=MANY)
+        .map(|version| changes(&Op::Put(1, 0, version, Content::Deleted), &MemoryState::default()));
+    let full = changes(&Op::Mark(1, 1), &MemoryState::default());
+    state.apply(&versions.chain([full]).collect::<Vec<_>>()).unwrap();
+    let reader = state.clone();
+    let watch = std::thread::spawn(move || {
+        let mut half = 0;
+        loop {
+            let oldest = reader.newest(1, &key(0), Timestamp(1)).unwrap();
+            let newest = reader.newest(1, &key(0), Timestamp::MAX).unwrap();
+            let mark = reader.mark(1).unwrap();
+            if mark.applied.index == 2 && !mark.copying {
+                return half;
+            }
+            if oldest.is_none() || newest.is_none_or(|stored| stored.version.0 < MANY) {
+                assert!(mark.copying, "half of it is gone and it does not say so");
+                half += 1;
+            }
+        }
+    });
+    let emptied = Changes { clear: Some(1), ..changes(&Op::Mark(1, 2), &MemoryState::default()) };
+    state.apply(&[emptied]).unwrap();
+    assert!(watch.join().unwrap() > 0, "it was seen in between");
+    assert_eq!(export(&state, 1, usize::MAX), [], "all of it is gone");
+}
+
+/// The copy ends with its last piece, not before; what came so far does not count.
+#[test]
+fn a_copy_that_was_not_finished_says_so_when_it_is_opened_again() {
+    let (folder, mut new) = on_disk();
+    let mut state = new();
+    state.apply(&filled()).unwrap();
+    let begun = Mark { copying: true, ..Mark::default() };
+    let clear = Changes { clear: Some(1), marks: vec![(1, begun)], ..Changes::default() };
+    state.apply(&[clear]).unwrap();
+    state.persist().unwrap();
+    drop(state);
+    let state = FjallState::open(&folder.path().join("1")).unwrap();
+    assert!(state.mark(1).unwrap().copying);
+    assert!(!state.mark(0).unwrap().copying);
 }

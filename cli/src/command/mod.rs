@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod cluster;
 mod demo;
 mod dev;
 mod health;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Chain(chain::Chain),
     Operators(operators::Operators),
     Status(status::Status),
+    Cluster(cluster::Cluster),
     /// Run a scheduler
     Scheduler(scheduler::Scheduler),
     /// Run a worker with the built-in operators
@@ -78,6 +80,7 @@ impl Command {
             Self::Chain(chain) => chain.run(settings).await,
             Self::Operators(operators) => operators.run(settings).await,
             Self::Status(status) => status.run(settings).await,
+            Self::Cluster(cluster) => cluster.run(settings).await,
             Self::Scheduler(scheduler) => scheduler.run(settings).await,
             Self::Worker(worker) => worker.run(settings).await,
             Self::Storage(storage) => storage.run(settings).await,

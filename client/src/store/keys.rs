@@ -25,6 +25,15 @@ impl Store {
         self.read_when(key.as_ref(), At::Snapshot(version)).await
     }
 
+    /// Like `read`, but also right if clocks do not run at the same rate: the primary asks a
+    /// majority whether it still leads. Costs a round of messages more.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub async fn read_strict(&self, key: impl AsRef<str>) -> Result<Entry, Error> {
+        self.read_when(key.as_ref(), At::Strict).await
+    }
+
     async fn read_when(&self, key: &str, at: At) -> Result<Entry, Error> {
         let key = Key::new(key)?;
         let partition = self.partition_of(&key).await?;

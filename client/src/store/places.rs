@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn an_answer_tells_where_it_comes_from() {
         let places = Places { inbox: "_INBOX.abc".into(), known: Vec::new() };
-        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7), Target::Replica(9)] {
+        for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7), Target::Replica(9)]
+        {
             let subject = reply(&places.inbox, &to, 5);
             assert!(matches!(places.place(&subject), Some(Place::Target(at, 5)) if at == to));
         }

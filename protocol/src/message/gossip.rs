@@ -18,6 +18,7 @@ use crate::id::RequestId;
 use crate::key::Key;
 use crate::placement::Member;
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// Who sends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -108,8 +109,9 @@ pub struct Standing {
 }
 
 /// What a replica is at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// It decides.
     #[n(0)]

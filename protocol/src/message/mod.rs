@@ -9,6 +9,7 @@ pub mod handoff;
 pub mod heartbeat;
 pub mod read;
 pub mod replicate;
+pub mod status;
 pub mod store;
 pub mod submit;
 pub mod write;

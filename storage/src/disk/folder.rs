@@ -48,11 +48,11 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<FolderFile> {
-        self.file(OpenOptions::new().read(true).append(true).create_new(true), name)
+        self.file(OpenOptions::new().read(true).write(true).create_new(true), name)
     }
 
     fn open(&self, name: &str) -> io::Result<FolderFile> {
-        self.file(OpenOptions::new().read(true).append(true), name)
+        self.file(OpenOptions::new().read(true).write(true), name)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -76,7 +76,8 @@ impl DiskFile for FolderFile {
         Ok(bytes)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(at))?;
         self.file.write_all(bytes)
     }
 

@@ -26,7 +26,7 @@ pub struct MemoryFile {
 pub enum Survival {
     /// Only what was synced.
     Synced,
-    /// Names as they were, and of each file so many bytes more than were synced.
+    /// Names as they were, and of each file so many bytes of what was written since the last sync.
     Torn(usize),
     /// Everything: a process died, the machine did not.
     All,
@@ -47,6 +47,32 @@ struct Shared {
 struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
+    /// What was written since the last sync, in order.
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+impl Content {
+    fn durable(bytes: Vec<u8>) -> Self {
+        Self { now: bytes.clone(), durable: bytes, unsynced: Vec::new() }
+    }
+
+    /// What is durable, and so many bytes more of what was written since.
+    fn torn(&self, mut more: usize) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for (at, written) in &self.unsynced {
+            let written = &written[..written.len().min(more)];
+            more -= written.len();
+            put(&mut bytes, *at, written);
+        }
+        bytes
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
+    if !written.is_empty() {
+        bytes.resize(bytes.len().max(at + written.len()), 0);
+        bytes[at..at + written.len()].copy_from_slice(written);
+    }
 }
 
 impl MemoryDisk {
@@ -57,20 +83,16 @@ impl MemoryDisk {
             shared.names = shared.durable_names.clone();
         }
         for content in shared.files.values_mut() {
-            let synced = content.durable.len();
-            match survival {
-                Survival::Synced => content.now = content.durable.clone(),
-                Survival::Torn(more) if content.now.starts_with(&content.durable) => {
-                    content.now.truncate(synced + more);
-                }
-                Survival::Torn(_) | Survival::All => {}
-            }
-            content.durable = content.now.clone();
+            *content = Content::durable(match survival {
+                Survival::Synced => content.torn(0),
+                Survival::Torn(more) => content.torn(more),
+                Survival::All => std::mem::take(&mut content.now),
+            });
         }
         shared.durable_names = shared.names.clone();
     }
 
-    /// From now on at most so many more bytes can be appended; then the disk is full.
+    /// From now on files can grow by at most so many bytes together; then the disk is full.
     pub fn leave_room(&self, bytes: usize) {
         self.lock().room = Some(bytes);
     }
@@ -96,7 +118,7 @@ impl MemoryDisk {
     pub fn damage(&self, name: &str, bytes: Vec<u8>) {
         let mut shared = self.lock();
         if let Some(id) = shared.names.get(name).copied() {
-            shared.files.insert(id, Content { now: bytes.clone(), durable: bytes });
+            shared.files.insert(id, Content::durable(bytes));
         }
     }
 
@@ -162,11 +184,17 @@ impl DiskFile for MemoryFile {
         Ok(self.with(|content| content.now.clone()))
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
         let mut shared = self.disk.lock();
-        let fits = shared.room.map_or(bytes.len(), |room| room.min(bytes.len()));
-        shared.room = shared.room.map(|room| room - fits);
-        shared.files.entry(self.id).or_default().now.extend_from_slice(&bytes[..fits]);
+        let length = shared.files.get(&self.id).map_or(0, |content| content.now.len());
+        let grows = (at + bytes.len()).saturating_sub(length);
+        let room = shared.room.map_or(grows, |room| room.min(grows));
+        shared.room = shared.room.map(|before| before - room);
+        let fits = bytes.len() - (grows - room);
+        let content = shared.files.entry(self.id).or_default();
+        put(&mut content.now, at, &bytes[..fits]);
+        content.unsynced.push((at, bytes[..fits].to_vec()));
         if fits == bytes.len() {
             Ok(())
         } else {
@@ -182,6 +210,7 @@ impl DiskFile for MemoryFile {
         }
         let content = shared.files.entry(self.id).or_default();
         content.durable = content.now.clone();
+        content.unsynced.clear();
         Ok(())
     }
 

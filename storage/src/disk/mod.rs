@@ -1,4 +1,4 @@
-//! What the log needs of a disk, and no more: named files that grow at the end.
+//! What the log needs of a disk, and no more: named files.
 //!
 //! The trait is low enough that a disk which loses unsynced writes, tears the last one, fails or
 //! fills up can stand in for a real one ([`MemoryDisk`]). It deliberately knows nothing of what
@@ -65,16 +65,16 @@ pub trait DiskFile {
     /// What the disk says.
     fn read(&mut self) -> io::Result<Vec<u8>>;
 
-    /// Adds bytes at the end.
+    /// Writes bytes at an offset, which is not behind the end. The file grows as needed.
     ///
     /// # Errors
     /// What the disk says; how many of the bytes were written is then unknown.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes everything appended and truncated so far durable.
+    /// Makes everything written and truncated so far durable.
     ///
     /// # Errors
-    /// What the disk says; nothing appended since the last success may be relied on, ever.
+    /// What the disk says; nothing written since the last success may be relied on, ever.
     fn sync(&mut self) -> io::Result<()>;
 
     /// Cuts the file to its first `length` bytes.

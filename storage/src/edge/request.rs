@@ -28,7 +28,11 @@ pub(super) fn parse(
     let key = Key::new(key).map_err(|error| Fault::new(key_code(error), error.to_string()))?;
     let version = version(message)?;
     if verb == StoreVerb::Read {
-        let at = version.map_or(At::Latest, At::Snapshot);
+        let at = match (version, strict(message)?) {
+            (Some(version), _) => At::Snapshot(version),
+            (None, true) => At::Strict,
+            (None, false) => At::Latest,
+        };
         let what = What::Read { key: key.to_string() };
         let partition = key.partition(partitions);
         return Ok(Parsed { what, asks: vec![(partition, Ask::Read(Read { key, at }))] });
@@ -58,6 +62,17 @@ const fn key_code(error: key::KeyError) -> Code {
 
 fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+fn strict(message: &Message) -> Result<bool, Fault> {
+    match header(message, edge::STRICT).map(str::trim) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Fault::bad_request(format_args!(
+            "header `{}` is `true` or `false`; nothing was done",
+            edge::STRICT
+        ))),
+    }
 }
 
 fn version(message: &Message) -> Result<Option<Timestamp>, Fault> {

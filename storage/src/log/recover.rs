@@ -20,6 +20,7 @@ pub(super) struct Last<F> {
     pub(super) file: F,
     pub(super) number: u64,
     pub(super) bytes: u64,
+    pub(super) length: u64,
     pub(super) reach: Reach,
 }
 
@@ -84,7 +85,13 @@ fn read_one<D: Disk>(
 
     let mut at = segment::HEADER;
     let mut reach = Reach::default();
+    let mut length = bytes.len() as u64;
+    // Room that was made ahead of need.
+    let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
     loop {
+        if at >= used {
+            break;
+        }
         match frame::read(&bytes, at) {
             frame::Found::End => break,
             frame::Found::Batch { entries, end } => {
@@ -94,16 +101,17 @@ fn read_one<D: Disk>(
             }
             frame::Found::Bad(why) if !is_last => return Err(damaged(at, why)),
             frame::Found::Bad(why) => {
-                if let Some(good) = frame::search(&bytes, at + 1) {
+                if let Some(good) = frame::search(&bytes[..used], at + 1) {
                     return Err(damaged(at, format!("{why}, but a good one follows at {good}")));
                 }
                 file.truncate(at as u64).map_err(failed("cut", &name))?;
                 file.sync().map_err(failed("sync", &name))?;
+                length = at as u64;
                 break;
             }
         }
     }
-    Ok(Some(Last { file, number, bytes: at as u64, reach }))
+    Ok(Some(Last { file, number, bytes: at as u64, length, reach }))
 }
 
 fn failed(doing: &'static str, file: &str) -> impl FnOnce(std::io::Error) -> LogError {

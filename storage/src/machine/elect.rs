@@ -229,8 +229,11 @@ impl<C> Node<C> {
         }
         partition.ceiling.restart(mark.ceiling);
         let epoch = partition.epoch;
-        partition.role =
-            Role::Primary(Leading { began: if hasty { 0 } else { began }, since_us: now.mono_us, peers: BTreeMap::new() });
+        partition.role = Role::Primary(Leading {
+            began: if hasty { 0 } else { began },
+            since_us: now.mono_us,
+            peers: BTreeMap::new(),
+        });
         self.append(number, Timestamp::ZERO, Decision::Epoch, Vec::new());
         self.beat_soon = true;
         out.push(Effect::Event(Event::Leads { partition: number, epoch }));

@@ -106,7 +106,8 @@ impl<C> Node<C> {
         let known = match &partition.role {
             Role::Follower(following) => following.primary.as_ref() == Some(&from.member),
             Role::Primary(_) if epoch == partition.epoch => {
-                let why = format!("two primaries in epoch {epoch}: this one and {}", from.member.node);
+                let why =
+                    format!("two primaries in epoch {epoch}: this one and {}", from.member.node);
                 self.halt(number, why, out);
                 return false;
             }
@@ -114,7 +115,10 @@ impl<C> Node<C> {
         };
         if !known || epoch > partition.epoch {
             if self.has(Bug::TruncateToCommit) {
-                self.truncate(number, self.partitions[usize::from(number)].pending.committed_index());
+                self.truncate(
+                    number,
+                    self.partitions[usize::from(number)].pending.committed_index(),
+                );
             }
             self.follow(now, number, epoch, Some(from.member.clone()), out);
             self.partitions[usize::from(number)].copying_again();

@@ -4,12 +4,12 @@ use super::role::Role;
 use super::settings::BEAT_US;
 use super::{Effect, Node};
 use crate::state::{State, StateError};
+use catena_protocol::NodeId;
 use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::{
     Acked, Digest, Letter, Line, Part, Push, Run, Sender, Standing,
 };
 use catena_protocol::placement::Member;
-use catena_protocol::NodeId;
 use std::collections::BTreeMap;
 
 /// Bytes of records in one message, about. A single record may be longer.

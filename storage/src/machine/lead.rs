@@ -60,9 +60,7 @@ impl Leading {
     ) -> u64 {
         let mut values: Vec<u64> = voters
             .iter()
-            .map(|voter| {
-                if voter == me { own } else { self.peers.get(voter).map_or(0, &of) }
-            })
+            .map(|voter| if voter == me { own } else { self.peers.get(voter).map_or(0, &of) })
             .collect();
         values.sort_unstable_by(|a, b| b.cmp(a));
         values.get(voters.len() / 2).copied().unwrap_or(0)
@@ -90,8 +88,11 @@ impl<C> Node<C> {
         if acked.epoch < partition.epoch {
             return Ok(());
         }
-        let progress =
-            leading.peers.entry(from.clone()).or_insert(Progress { index: 0, beat: 0, heard_us: 0 });
+        let progress = leading.peers.entry(from.clone()).or_insert(Progress {
+            index: 0,
+            beat: 0,
+            heard_us: 0,
+        });
         let further = acked.index > progress.index;
         progress.index = progress.index.max(acked.index);
         progress.beat = progress.beat.max(beat);
@@ -149,13 +150,7 @@ impl<C> Node<C> {
     }
 
     /// Keeps a read until it is certain who leads.
-    pub(super) fn hold_unsure(
-        &mut self,
-        number: u16,
-        strict: bool,
-        caller: C,
-        request: Request,
-    ) {
+    pub(super) fn hold_unsure(&mut self, number: u16, strict: bool, caller: C, request: Request) {
         let beat = strict.then(|| {
             self.beat_soon = true;
             self.beats.last() + 1
@@ -327,13 +322,7 @@ impl<C> Node<C> {
     }
 
     /// What of the log comes behind a position, as much as fits into one message.
-    fn run_behind(
-        &mut self,
-        now: Now,
-        number: u16,
-        before: Position,
-        last: u64,
-    ) -> Run {
+    fn run_behind(&mut self, now: Now, number: u16, before: Position, last: u64) -> Run {
         let closed = self.close(now, number);
         let partition = &self.partitions[usize::from(number)];
         Run {

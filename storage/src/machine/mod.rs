@@ -53,8 +53,8 @@ mod write;
 pub use bug::Bug;
 pub use effect::{Effect, Entry, Event, Input};
 pub use restore::RestoreError;
-pub use view::View;
 pub use settings::{BEAT_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
+pub use view::View;
 
 use crate::state::{Changes, Mark, State, StateError};
 use append::Frames;
@@ -327,9 +327,8 @@ impl<C> Node<C> {
 /// The time at which a request wants to see the store, if it does not have to be the present.
 const fn snapshot_of(ask: &Ask) -> Option<Timestamp> {
     match ask {
-        Ask::Read(Read { at: At::Snapshot(at), .. }) | Ask::Scan(Scan { at: At::Snapshot(at), .. }) => {
-            Some(*at)
-        }
+        Ask::Read(Read { at: At::Snapshot(at), .. })
+        | Ask::Scan(Scan { at: At::Snapshot(at), .. }) => Some(*at),
         _ => None,
     }
 }

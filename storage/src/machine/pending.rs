@@ -210,9 +210,8 @@ impl Pending {
 
     /// The index with which no version of `key` at or before `at` is on its way any more.
     pub(super) fn undecided(&self, key: &Key, at: Timestamp) -> Option<u64> {
-        let on_its_way = |version: &&Version| {
-            version.index > self.committed && version.stored.version <= at
-        };
+        let on_its_way =
+            |version: &&Version| version.index > self.committed && version.stored.version <= at;
         self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
     }
 
@@ -271,10 +270,6 @@ impl Pending {
     }
 
     fn known<T: Clone>(&self, index: u64, thing: &T) -> Known<T> {
-        if index <= self.committed {
-            Known::Committed(thing.clone())
-        } else {
-            Known::Soon(index)
-        }
+        if index <= self.committed { Known::Committed(thing.clone()) } else { Known::Soon(index) }
     }
 }

@@ -1,7 +1,7 @@
 //! **read**: one record, now or at a snapshot.
 
-use super::{Bug, Node};
 use super::effect::Verdict;
+use super::{Bug, Node};
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
 use catena_protocol::message::read::{At, Read, Record};

@@ -184,8 +184,11 @@ impl<C> Node<C> {
             self.pending_bytes = self.pending_bytes.saturating_sub(freed);
         }
         let raw = Raw(encode(&record).into());
-        self.adopt(record, raw, state)?
-            .map_err(|reason| RestoreError::Impossible { partition: number, index, reason })?;
+        self.adopt(record, raw, state)?.map_err(|reason| RestoreError::Impossible {
+            partition: number,
+            index,
+            reason,
+        })?;
         self.partitions[usize::from(number)].synced = index;
         Ok(())
     }
@@ -214,7 +217,8 @@ impl<C> Node<C> {
     pub fn begin(&mut self, now: Now, out: &mut Vec<Effect<C>>) -> Result<(), RestoreError> {
         for partition in &self.partitions {
             let (last, applied) = (partition.logged, partition.mark.applied.index);
-            if last != 0 && last < applied && partition.copying.is_none() && !partition.is_copied() {
+            if last != 0 && last < applied && partition.copying.is_none() && !partition.is_copied()
+            {
                 return Err(RestoreError::LogTooShort {
                     partition: partition.number,
                     last,

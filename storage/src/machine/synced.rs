@@ -139,7 +139,10 @@ impl<C> Node<C> {
             .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
-        self.deadline_us =
-            [early, self.retention.deadline_us(), beat].into_iter().flatten().chain(elections).min();
+        self.deadline_us = [early, self.retention.deadline_us(), beat]
+            .into_iter()
+            .flatten()
+            .chain(elections)
+            .min();
     }
 }

@@ -54,7 +54,8 @@ impl Tail {
         self.base
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    #[cfg(test)]
+    const fn bytes(&self) -> usize {
         self.bytes
     }
 

@@ -9,12 +9,13 @@
 //! A node whose data is gone comes back with another disk: another member. It learns first; once
 //! it has everything its old self is voted out, then it is voted in.
 
-use super::role::Role;
 use super::Node;
+use super::role::{Progress, Role};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
 use catena_protocol::message::replicate::Decision;
 use catena_protocol::placement::Member;
+use std::collections::BTreeMap;
 
 /// The voters of a partition over the part of the log that is kept.
 #[derive(Clone, Debug)]
@@ -81,6 +82,13 @@ const CAUGHT_UP: u64 = 1_000;
 /// Whoever was silent for longer is not voted in, in microseconds.
 const RECENT_US: u64 = 1_000_000;
 
+/// Whether this is the latest that was heard of its node: an old self of it is never voted in.
+fn newest(peers: &BTreeMap<Member, Progress>, member: &Member) -> bool {
+    let heard_us = |of: &Member| peers.get(of).map_or(0, |progress| progress.heard_us);
+    let others = peers.keys().filter(|other| other.node == member.node);
+    others.map(heard_us).max() == Some(heard_us(member))
+}
+
 impl<C> Node<C> {
     /// Votes a replica in that has learned everything, after its old self was voted out.
     pub(super) fn change_voters(&mut self, now: Now, number: u16) {
@@ -96,6 +104,7 @@ impl<C> Node<C> {
                 && partition.places.contains(&member.node)
                 && progress.index + CAUGHT_UP >= partition.tail.last().index
                 && progress.index >= leading.began
+                && newest(&leading.peers, member)
                 && now.mono_us.saturating_sub(progress.heard_us) < RECENT_US
         });
         let Some((learner, _)) = learner else { return };

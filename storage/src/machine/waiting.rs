@@ -111,7 +111,8 @@ impl<C> Node<C> {
         let unsure = std::mem::take(&mut held.unsure);
         let waiting = held.until(u64::MAX);
         self.held -= unsure.len() + waiting.len();
-        let mut tell = |to, id, tell| out.push(Effect::Reply { to, response: Response { id, tell } });
+        let mut tell =
+            |to, id, tell| out.push(Effect::Reply { to, response: Response { id, tell } });
         for Unsure { caller, request, .. } in unsure {
             tell(caller, request.id, Tell::NotPrimary { primary: primary.cloned() });
         }

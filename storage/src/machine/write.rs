@@ -4,9 +4,9 @@
 //! the condition did not hold, is a record of the log: it is told when everything that it rests
 //! upon is committed, and told again when the same request comes again.
 
-use super::{Bug, Node};
 use super::effect::Verdict;
 use super::pending::Known;
+use super::{Bug, Node};
 use crate::state::{Content, State, StateError, Stored};
 use catena_protocol::clock::Now;
 use catena_protocol::limit::VALUE_BYTES;
@@ -69,7 +69,9 @@ impl<C> Node<C> {
                 let fault = not_an_integer(&mutation.key, reason);
                 let index = at.pending.head_index(&mutation.key);
                 if index.is_none() && !self.is_sure(now, partition, false) {
-                    return Ok(self.confirm(false, Ask::Write(Write { request, mutation, condition })));
+                    return Ok(
+                        self.confirm(false, Ask::Write(Write { request, mutation, condition }))
+                    );
                 }
                 return Ok(refuse(index, fault));
             }

@@ -123,7 +123,8 @@ impl FjallState {
         let number = partition.to_be_bytes().to_vec();
         let trails = [Trail::Versions, Trail::Requests, Trail::Outcomes];
         let trails = trails.map(|trail| (&self.trail, layout::trail_of(trail, partition)));
-        let kept = [&self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
+        let kept =
+            [&self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
         for (space, prefix) in kept.into_iter().chain(trails) {
             loop {
                 let mut batch = self.database.batch();

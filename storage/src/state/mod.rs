@@ -231,8 +231,12 @@ pub trait State {
     ///
     /// # Errors
     /// [`StateError`].
-    fn export(&self, partition: u16, from: Option<&[u8]>, bytes: usize)
-    -> Result<(Vec<Item>, Option<Blob>), StateError>;
+    fn export(
+        &self,
+        partition: u16,
+        from: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<(Vec<Item>, Option<Blob>), StateError>;
 
     /// Nothing before this can be read any more.
     ///

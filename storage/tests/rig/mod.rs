@@ -8,16 +8,19 @@
     reason = "each test uses some of it"
 )]
 
+pub mod cluster;
+
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
+use catena_protocol::codec::decode;
 use catena_protocol::message::commit::{Commit, End};
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::read::{At, Read, Scan};
-use catena_protocol::message::replicate::LogRecord;
+use catena_protocol::message::replicate::{LogEntry, LogRecord};
 use catena_protocol::message::store::{Ask, Request, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
 use catena_protocol::{AttemptId, JobId, Key, Name, RequestId, Timestamp};
-use catena_storage::machine::{Effect, Input, Node, Settings};
+use catena_storage::machine::{Effect, Entry, Event, Input, Node, Settings};
 use catena_storage::state::{Changes, MemoryState, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,10 +34,11 @@ pub struct Rig {
     pub state: MemoryState,
     pub now: Now,
     /// Durable frames.
-    pub log: Vec<Vec<LogRecord>>,
-    pub unsynced: VecDeque<(u64, Vec<LogRecord>)>,
+    pub log: Vec<Vec<LogEntry>>,
+    pub unsynced: VecDeque<(u64, Vec<LogEntry>)>,
     pub unapplied: VecDeque<(u64, Changes)>,
     pub answers: BTreeMap<u64, Tell>,
+    pub events: Vec<Event>,
     next: u64,
 }
 
@@ -46,14 +50,15 @@ impl Rig {
     pub fn with(settings: Settings) -> Self {
         let state = MemoryState::default();
         let mut rig = Self {
+            node: Node::new(settings.clone(), &state).unwrap(),
             settings,
-            node: Node::new(settings, &state).unwrap(),
             state,
             now: Now { wall_us: START_US, mono_us: 0 },
             log: Vec::new(),
             unsynced: VecDeque::new(),
             unapplied: VecDeque::new(),
             answers: BTreeMap::new(),
+            events: Vec::new(),
             next: 1,
         };
         rig.begin();
@@ -70,11 +75,17 @@ impl Rig {
     fn take(&mut self, effects: Vec<Effect<u64>>) {
         for effect in effects {
             match effect {
-                Effect::Append { frame, records } => self.unsynced.push_back((frame, records)),
+                Effect::Append { frame, entries } => {
+                    self.unsynced.push_back((frame, logged(entries)));
+                }
                 Effect::Apply { batch, changes, .. } => self.unapplied.push_back((batch, changes)),
                 Effect::Reply { to, response } => {
                     assert_eq!(to, response.id);
                     assert!(self.answers.insert(to, response.tell).is_none(), "answered twice");
+                }
+                Effect::Event(event) => self.events.push(event),
+                other @ (Effect::Gossip(_) | Effect::Push { .. } | Effect::Send { .. }) => {
+                    panic!("a node alone talks to nobody: {other:?}")
                 }
             }
         }
@@ -110,8 +121,8 @@ impl Rig {
 
     /// The oldest frame reaches the disk. Returns whether there was one.
     pub fn sync(&mut self) -> bool {
-        let Some((frame, records)) = self.unsynced.pop_front() else { return false };
-        self.log.push(records);
+        let Some((frame, entries)) = self.unsynced.pop_front() else { return false };
+        self.log.push(entries);
         self.input(Input::Synced { frame });
         true
     }
@@ -146,19 +157,33 @@ impl Rig {
     pub fn restart(&mut self) {
         self.unsynced.clear();
         self.unapplied.clear();
-        self.node = Node::new(self.settings, &self.state).unwrap();
-        for records in self.log.clone() {
-            let mut out = Vec::new();
-            self.node.restore(records, &self.state, &mut out).unwrap();
-            self.take(out);
-            while self.apply() {}
+        self.node = Node::new(self.settings.clone(), &self.state).unwrap();
+        for entries in self.log.clone() {
+            self.node.restore(entries, &self.state).unwrap();
         }
         self.begin();
         while self.sync() || self.apply() {}
     }
 
     pub fn records(&self) -> impl Iterator<Item = &LogRecord> {
-        self.log.iter().flatten()
+        self.log.iter().flatten().filter_map(record)
+    }
+}
+
+/// Entries as they stand in the log.
+pub fn logged(entries: Vec<Entry>) -> Vec<LogEntry> {
+    let logged = |entry| match entry {
+        Entry::Record { bytes, .. } => LogEntry::Record(decode(&bytes.0).unwrap()),
+        Entry::Vote(vote) => LogEntry::Vote(vote),
+    };
+    entries.into_iter().map(logged).collect()
+}
+
+/// The record in an entry, if it is one.
+pub fn record(entry: &LogEntry) -> Option<&LogRecord> {
+    match entry {
+        LogEntry::Record(record) => Some(record),
+        LogEntry::Vote(_) => None,
     }
 }
 

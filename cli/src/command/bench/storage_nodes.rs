@@ -19,7 +19,7 @@ use tokio::process::Child;
 /// How many storage nodes replicate to each other. MARKED PLACE: with 1 every measurement runs,
 /// but Catena has one node; set it to 5 (the most that `--replicas` takes) once nodes replicate.
 /// Nodes are told about each other by `CATENA_MEMBERS`.
-const REPLICATING: usize = 1;
+const REPLICATING: usize = 5;
 
 /// How long nodes may take to lead their shares.
 const SETTLED: Duration = Duration::from_secs(60);

@@ -18,6 +18,10 @@ pub(super) struct Get {
     #[arg(long, value_name = "VERSION")]
     version: Option<u64>,
 
+    /// Do not rely on clocks that run at the same rate: a majority of the replicas is asked
+    #[arg(long, conflicts_with = "version")]
+    strict: bool,
+
     /// Print a JSON object with key, version and value
     #[arg(long)]
     json: bool,
@@ -27,6 +31,7 @@ impl Get {
     pub(super) async fn run(self, client: &Client) -> Result<ExitCode, Failure> {
         let entry = match self.version {
             Some(version) => client.store().read_at(&self.key, Timestamp(version)).await?,
+            None if self.strict => client.store().read_strict(&self.key).await?,
             None => client.store().read(&self.key).await?,
         };
         if self.json {
