@@ -25,11 +25,11 @@
 //!
 //! # What is left out
 //!
-//! - **Time.** Each node's monotonic clock stands still until it loses patience, or until a promise
-//!   would refuse a vote: that it has run out is then tried too. So every order of timeouts is
-//!   there, relative speeds are not, and nothing can be said of leases and of what rests upon them
-//!   (reads of the present). The properties here must hold without them, so for these more can
-//!   happen than in reality, not less. Wall clocks stand still altogether, at the same time for
+//! - **Time.** Each node's monotonic clock stands still until it loses patience, or until only a
+//!   promise would refuse a vote: then it has run out. So every order of timeouts is there,
+//!   relative speeds are not, and nothing can be said of leases and of what rests upon them (reads
+//!   of the present, handing over when somebody better is back). The properties here must hold
+//!   without them, so for these more can happen than in reality, not less. Wall clocks stand still altogether, at the same time for
 //!   all: the worst case for versions, which must grow all the same. Clocks that differ are left
 //!   out.
 //! - **Chance**, which only spreads elections, is none (seed 0); beats are not counted, as only

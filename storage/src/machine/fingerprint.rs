@@ -77,7 +77,10 @@ impl<C: Debug> Partition<C> {
             copying,
             pins,
         } = self;
-        write!(out, "{number} {epoch} {voted:?} {role:?} {heard_us} {synced} {mark:?} {applied:?}")?;
+        write!(
+            out,
+            "{number} {epoch} {voted:?} {role:?} {heard_us} {synced} {mark:?} {applied:?}"
+        )?;
         // The chained hash says what the log holds.
         write!(out, "{:?} {:?} {:x}", tail.base(), tail.last(), tail.hash())?;
         write!(out, "{ceiling:?} {} {:?}", pending.committed_index(), pending.first_index())?;
