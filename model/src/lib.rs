@@ -43,7 +43,9 @@
 //!   reader has durably left) count as lost: sound, for the reader would ignore them.
 //! - With [`Bounds::gossip`] off all digests are lost, with [`Bounds::prompt_disk`] on no power is
 //!   lost while something is on its way to the disk. Both make the space much smaller, and both
-//!   hide errors; so each is also explored the other way round, with less of the rest.
+//!   hide errors; so each is also explored the other way round, with less of the rest. Digests
+//!   together with a write while another is elected, and slow disks with two candidates, are more
+//!   than was gone through to the end.
 //! - Two states with the same 64-bit fingerprint count as one. With 10 million states the chance
 //!   that any two were mixed up is about 1 in 400,000.
 //!

@@ -57,6 +57,17 @@ fn a_write_after_a_snapshot_was_read_elsewhere() {
 }
 
 #[test]
+fn digests_tell_what_is_committed() {
+    holds(Scenario::Led, &Bounds { writes: 1, beats: 1, gossip: true, ..Bounds::default() });
+}
+
+#[test]
+fn digests_while_another_is_elected() {
+    let bounds = Bounds { time_outs: [0, 1, 0], gossip: true, ..small() };
+    holds(Scenario::Led, &bounds);
+}
+
+#[test]
 fn a_primary_hands_over() {
     holds(Scenario::Led, &Bounds { writes: 1, retirements: 1, ..quiet() });
     let bounds = Bounds { writes: 1, retirements: 1, time_outs: [0, 1, 0], ..small() };
@@ -105,11 +116,4 @@ fn large_a_voter_loses_power_while_its_disk_is_slow() {
 #[ignore = "minutes"]
 fn large_a_write_while_two_want_to_lead() {
     holds(Scenario::Led, &Bounds { writes: 1, time_outs: [0, 1, 1], ..small() });
-}
-
-#[test]
-#[ignore = "minutes"]
-fn large_a_write_with_digests_while_another_is_elected() {
-    let bounds = Bounds { writes: 1, beats: 1, time_outs: [0, 1, 0], gossip: true, ..small() };
-    holds(Scenario::Led, &bounds);
 }
