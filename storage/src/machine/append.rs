@@ -23,7 +23,7 @@ const FRAME_RECORDS: usize = 4_096;
 const RECORD_BYTES: usize = 96;
 
 /// Frames that are not durable yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Frames {
     /// Handed out, oldest first.
     pub(super) sent: VecDeque<Frame>,
@@ -34,7 +34,7 @@ pub(super) struct Frames {
 }
 
 /// One frame.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Frame {
     pub(super) number: u64,
     /// What it brings to each partition.

@@ -17,7 +17,7 @@ const AHEAD_MS: u64 = 250;
 const RENEW_MS: u64 = 125;
 
 /// The ceiling of one partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ceiling {
     /// Committed.
     granted: Timestamp,

@@ -1,5 +1,8 @@
 //! A small generator of numbers whose seed comes from outside (SplitMix64, S. Vigna). Spreads
 //! elections in time; nothing safe depends on it.
+//!
+//! The seed 0 takes chance away: every number is 0. For those who go through all orders of events
+//! themselves.
 
 /// The generator.
 #[derive(Clone, Debug)]
@@ -12,6 +15,9 @@ impl Chance {
 
     /// A number below `most`, which is not 0.
     pub(super) const fn below(&mut self, most: u64) -> u64 {
+        if self.0 == 0 {
+            return 0;
+        }
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -32,7 +32,7 @@ const PIN_US: u64 = 10_000_000;
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// A copy that is being taken over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Copying {
     /// What was here when it began: for voting.
     pub(super) floor: Position,

@@ -15,7 +15,7 @@ use catena_protocol::placement::Member;
 use std::collections::VecDeque;
 
 /// When which beat was sent. Older ones than the lease are of no use.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Beats {
     last: u64,
     sent: VecDeque<(u64, u64)>,

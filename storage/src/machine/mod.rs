@@ -30,6 +30,7 @@ mod conflict;
 mod copy;
 mod effect;
 mod elect;
+mod fingerprint;
 mod follow;
 mod gossip;
 mod lead;
@@ -71,7 +72,7 @@ use role::Role;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// All partitions of one node. `C` names a caller: whoever a reply goes to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node<C> {
     settings: Settings,
     clock: HybridClock,

@@ -14,7 +14,7 @@ use catena_protocol::placement::Member;
 use catena_protocol::{Key, NodeId, Timestamp};
 
 /// One partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Partition<C> {
     pub(super) number: u16,
     /// Where its replicas should be; the first should lead.

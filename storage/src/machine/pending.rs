@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 /// What one log record does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) index: u64,
     pub(super) version: Timestamp,
@@ -29,7 +29,7 @@ pub(super) struct Draft {
     pub(super) voters: Option<Vec<Member>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Version {
     index: u64,
     stored: Stored,
@@ -45,7 +45,7 @@ pub(super) enum Known<T> {
 }
 
 /// The end of a partition's log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     committed: u64,
     drafts: VecDeque<Draft>,
@@ -72,6 +72,11 @@ impl Pending {
 
     pub(super) const fn committed_index(&self) -> u64 {
         self.committed
+    }
+
+    /// Index of the first record here, if there is one.
+    pub(super) fn first_index(&self) -> Option<u64> {
+        self.drafts.front().map(|draft| draft.index)
     }
 
     /// Adds the record that follows.

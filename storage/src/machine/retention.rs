@@ -22,7 +22,7 @@ const ENTRIES: usize = 256;
 const VERSIONS: usize = 1_024;
 
 /// Where forgetting stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Retention {
     next_us: u64,
     next_partition: u16,

@@ -10,7 +10,7 @@ use catena_protocol::placement::Member;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a replica is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Role {
     /// There is no replica here.
     Absent,
@@ -25,7 +25,7 @@ pub(super) enum Role {
 }
 
 /// What a follower knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Following {
     /// Who leads in the present epoch, once it was heard of.
     pub(super) primary: Option<Member>,
@@ -48,7 +48,7 @@ pub(super) struct Following {
 }
 
 /// What a candidate knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Campaign {
     pub(super) round: Round,
     pub(super) epoch: u64,
@@ -58,7 +58,7 @@ pub(super) struct Campaign {
 }
 
 /// What a primary knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leading {
     /// Index of the first record of its epoch. It serves when that is committed.
     pub(super) began: u64,

@@ -11,7 +11,7 @@ pub struct Settings {
     pub me: Member,
     /// Larger at each start of the process.
     pub boot: u64,
-    /// Differs between nodes and starts; spreads elections in time.
+    /// Differs between nodes and starts; spreads elections in time. 0: nothing does.
     pub seed: u64,
     /// The storage nodes with which the cluster was founded, fixed since.
     pub founders: Vec<Member>,

@@ -9,7 +9,7 @@ use catena_protocol::message::replicate::Position;
 use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     epoch: u64,
     hash: u64,
@@ -17,7 +17,7 @@ struct Kept {
 }
 
 /// The end of a log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tail {
     base: Position,
     base_hash: u64,
@@ -84,6 +84,13 @@ impl Tail {
             return Some(self.base_hash);
         }
         self.at(index).map(|kept| kept.hash)
+    }
+
+    /// All positions that are kept, with the chained hash up to each.
+    pub(super) fn positions(&self) -> impl Iterator<Item = (Position, u64)> + '_ {
+        let indexes = self.base.index + 1..;
+        let at = |(index, kept): (u64, &Kept)| (Position { epoch: kept.epoch, index }, kept.hash);
+        indexes.zip(&self.kept).map(at)
     }
 
     /// The records behind `after` up to `last`, at least one and then as many as fit.

@@ -60,6 +60,13 @@ impl<C> Node<C> {
         })
     }
 
+    /// The end of a partition's log as far as it is kept here: each record with the chained hash of
+    /// the log up to it.
+    pub fn log(&self, partition: u16) -> impl Iterator<Item = (Position, u64)> + '_ {
+        let partition = self.partitions.get(usize::from(partition));
+        partition.into_iter().flat_map(|partition| partition.tail.positions())
+    }
+
     /// Why a replica has stopped, if it has.
     pub fn halted(&self, partition: u16) -> Option<&str> {
         match &self.partitions.get(usize::from(partition))?.role {

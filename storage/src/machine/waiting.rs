@@ -8,7 +8,7 @@ use catena_protocol::{NodeId, Timestamp};
 use std::collections::BTreeMap;
 
 /// What waits for an index of the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Waiting<C> {
     /// An answer; also for the wall clock to reach a version.
     Answer(C, Response, Timestamp),
@@ -17,7 +17,7 @@ pub(super) enum Waiting<C> {
 }
 
 /// A read that waits for certainty.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unsure<C> {
     /// A majority must have heard this beat or a later one; none: the lease is enough.
     pub(super) beat: Option<u64>,
@@ -26,7 +26,7 @@ pub(super) struct Unsure<C> {
 }
 
 /// The requests that one partition holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Held<C> {
     by_index: BTreeMap<u64, Vec<Waiting<C>>>,
     pub(super) unsure: Vec<Unsure<C>>,
