@@ -56,7 +56,7 @@ impl Cluster {
         let deadline = Instant::now() + READY;
         for number in 0..NODES {
             while !self.answers(number).await {
-                self.revive(number).await?;
+                self.revive().await?;
                 if Instant::now() > deadline {
                     let node = &self.nodes[number];
                     let (id, last) = (&node.id, node.process.last_words());
@@ -76,14 +76,14 @@ impl Cluster {
         matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(_)))
     }
 
-    /// A node that ended by itself is complained about and started again.
-    async fn revive(&mut self, number: usize) -> Result<(), Failure> {
-        let node = &mut self.nodes[number];
-        if let Some(status) = node.process.has_ended()? {
-            let (id, last) = (&node.id, node.process.last_words());
-            self.complaints.push(format!("`{id}` ended by itself ({status}); its log: {last}"));
-            node.start_again().await?;
-            sleep(LOOK).await;
+    /// Nodes that ended by themselves are complained about and started again.
+    pub(crate) async fn revive(&mut self) -> Result<(), Failure> {
+        for node in &mut self.nodes {
+            if let Some(status) = node.process.has_ended()? {
+                let (id, last) = (&node.id, node.process.last_words());
+                self.complaints.push(format!("`{id}` ended by itself ({status}); its log: {last}"));
+                node.start_again().await?;
+            }
         }
         Ok(())
     }

@@ -46,3 +46,21 @@ pub(crate) fn failed(error: &Error) -> Outcome {
     };
     if promised { Outcome::Refused } else { Outcome::Unknown }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catena_protocol::{Code, Fault};
+
+    #[test]
+    fn only_who_is_promised_that_nothing_changed_may_believe_it() {
+        let outcome = |code, says: &str| failed(&Error::from(Fault::new(code, says)));
+        let maybe = "the write may or may not have happened";
+        assert_eq!(outcome(Code::Deadline, maybe), Outcome::Unknown);
+        assert_eq!(outcome(Code::Internal, maybe), Outcome::Unknown);
+        assert_eq!(outcome(Code::Deadline, "nothing was changed; try again"), Outcome::Refused);
+        for code in [Code::Unavailable, Code::TooBusy, Code::TooLarge, Code::Conflict] {
+            assert_eq!(outcome(code, ""), Outcome::Refused);
+        }
+    }
+}

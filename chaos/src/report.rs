@@ -4,7 +4,7 @@ use crate::book::{ANSWERED, REFUSED, Seen, UNKNOWN};
 use crate::fault::Fault;
 use crate::gaps::{Gap, between};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use std::time::Duration;
 /// When something was broken.
 pub(crate) struct Event {
     pub(crate) fault: Fault,
+    /// Whether it left no majority of nodes; then nothing need be answered.
+    pub(crate) most: bool,
     /// Microseconds of the book's clock.
     pub(crate) at_us: u64,
     /// Why it was not; none: it was.
@@ -33,16 +35,16 @@ pub struct Report {
     ran: Duration,
     ends: BTreeMap<(&'static str, &'static str), u64>,
     errors: BTreeMap<String, (u64, String)>,
-    effects: BTreeMap<Fault, Effect>,
+    effects: BTreeMap<(Fault, bool), Effect>,
     wrong: Vec<String>,
     folder: Option<PathBuf>,
 }
 
 impl Report {
     pub(crate) fn new(seed: u64, slots: usize, seen: Seen, events: &[Event], end_us: u64) -> Self {
-        let mut effects: BTreeMap<Fault, Effect> = BTreeMap::new();
+        let mut effects: BTreeMap<(Fault, bool), Effect> = BTreeMap::new();
         for (number, event) in events.iter().enumerate() {
-            let effect = effects.entry(event.fault).or_default();
+            let effect = effects.entry((event.fault, event.most)).or_default();
             if event.skipped.is_some() {
                 effect.skipped.clone_from(&event.skipped);
                 continue;
@@ -82,7 +84,8 @@ impl Report {
 
     /// Kinds of faults that happened.
     pub fn kinds(&self) -> usize {
-        self.effects.values().filter(|effect| effect.struck > 0).count()
+        let struck = self.effects.iter().filter(|(_, effect)| effect.struck > 0);
+        struck.map(|((fault, _), _)| fault).collect::<BTreeSet<_>>().len()
     }
 
     /// The folder with logs and history, where it was kept.
@@ -113,11 +116,8 @@ impl Report {
                 (what.to_owned(), ends)
             })
             .collect();
-        let faults: serde_json::Map<String, Value> = self
-            .effects
-            .iter()
-            .map(|(fault, effect)| (fault.name().to_owned(), effect.json()))
-            .collect();
+        let faults: serde_json::Map<String, Value> =
+            self.effects.iter().map(|(fault, effect)| (row(fault), effect.json())).collect();
         json!({
             "good": self.is_good(),
             "wrong": self.wrong,
@@ -127,6 +127,14 @@ impl Report {
             "faults": faults,
             "folder": self.folder,
         })
+    }
+}
+
+/// How a fault is called in a report.
+fn row((fault, most): &(Fault, bool)) -> String {
+    match (fault, most) {
+        (Fault::KillAll, _) | (_, false) => fault.name().to_owned(),
+        (_, true) => format!("{} two nodes", fault.name()),
     }
 }
 
@@ -170,12 +178,13 @@ impl fmt::Display for Report {
         for (kind, (count, example)) in &self.errors {
             writeln!(f, "  {count} x {kind}, such as: {example}")?;
         }
-        writeln!(f, "\n{:<12} {:>6}   longest time without an answer, in ms", "faults", "struck")?;
-        writeln!(f, "{:<19}   any key: median, max   worst key: median, max", "")?;
+        writeln!(f, "\n{:<20} {:>6}   longest time without an answer, in ms", "faults", "struck")?;
+        writeln!(f, "{:<27}   any key: median, max   worst key: median, max", "")?;
         for (fault, effect) in &self.effects {
+            let fault = row(fault);
             let [any, any_most, one, one_most] = effect.times();
             let struck = effect.struck;
-            write!(f, "{fault:<12} {struck:>6}   {any:>15} {any_most:>6} {one:>19} {one_most:>6}")?;
+            write!(f, "{fault:<20} {struck:>6}   {any:>15} {any_most:>6} {one:>19} {one_most:>6}")?;
             match &effect.skipped {
                 Some(why) => writeln!(f, "   skipped: {why}")?,
                 None => writeln!(f)?,

@@ -54,6 +54,7 @@ pub async fn run(
     tell(&format!("{} operations are judged", history.operations().len()));
     let mut report = Report::new(plan.seed, plan.keys, seen.clone(), &events, end_us);
     let (history, wrong) = judged(history, seen, reads).await?;
+    cluster.revive().await?;
     report.found(std::mem::take(&mut cluster.complaints));
     report.found(wrong);
     drop(cluster);
@@ -132,11 +133,13 @@ async fn one_blow(
     tell: &impl Fn(&str),
 ) -> Result<Event, Failure> {
     let Blow { fault, nodes, lasts, .. } = blow;
+    let complaints = cluster.complaints.len();
+    // Who ended by itself must not be taken for one that this blow ended.
+    cluster.revive().await?;
     let at_us = book.now_us();
     let ids: Vec<&str> = nodes.iter().map(|node| cluster.nodes[*node].id.as_str()).collect();
     let at = Duration::from_micros(at_us).as_secs_f64();
     tell(&format!("{at:>7.2} s  {fault} {} for {lasts:?}", ids.join(" and ")));
-    let complaints = cluster.complaints.len();
     let skipped = match cluster.strike(blow).await? {
         Struck::Done => {
             waits(Instant::now() + *lasts, stop).await;
@@ -147,7 +150,7 @@ async fn one_blow(
         Struck::Skipped(why) => Some(why),
     };
     cluster.complaints[complaints..].iter().for_each(|complaint| tell(complaint));
-    Ok(Event { fault: *fault, at_us, skipped })
+    Ok(Event { fault: *fault, most: nodes.len() > NODES / 2, at_us, skipped })
 }
 
 /// Waits until then. Returns whether it was stopped before.

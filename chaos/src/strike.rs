@@ -158,7 +158,7 @@ impl Cluster {
     /// A node on a broken disk must end by itself, with an error.
     async fn must_end(&mut self, number: usize, why: &str) -> io::Result<()> {
         let ended = self.nodes[number].process.ends(NOTICE).await?;
-        if !ended.is_some_and(|status| !status.success()) {
+        if ended.is_none_or(|status| status.success()) {
             self.complain(number, &format!("{why} and did not end with an error"), ended);
         }
         Ok(())
