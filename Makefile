@@ -67,6 +67,15 @@ bench: need ## throughput and latency on this machine
 	$(CARGO) build --release $(LOCKED) -p catena-cli --bin catena
 	@$(CATENA) bench
 
+# For example: make chaos CHAOS='--seconds 60 --seed 7'
+CHAOS ?= --seconds 900
+
+.PHONY: chaos
+chaos: need ## real processes, broken in every way for 15 minutes while clients use them; then what these saw is judged
+	@$(WITH_NATS) true
+	$(CARGO) build --release $(LOCKED) -p catena-cli -p catena-chaos --bins
+	$(WITH_NATS) $(CARGO) run --release $(LOCKED) --quiet -p catena-chaos -- $(CHAOS)
+
 .PHONY: compose-test
 compose-test: ## compose.yaml for real, in containers (needs a Docker engine)
 	tests/compose/run

@@ -123,3 +123,13 @@ proptest! {
         prop_assert_eq!(check_snapshots(&history(operations), &[other]).is_ok(), same || forgotten);
     }
 }
+
+#[test]
+fn what_was_acknowledged_without_a_version_may_be_what_is_shown() {
+    let add = || vec![op(1, 0, 10, add(3), sum(3, 0))];
+    good(add(), &[at(8, Some("3"), 7)]);
+    bad(add(), &[at(8, Some("4"), 7)], "nobody wrote that");
+    let write = || vec![op(1, 0, 10, write("a"), done(0))];
+    good(write(), &[at(8, Some("a"), 7)]);
+    bad(write(), &[at(8, Some("b"), 7)], "nobody wrote that");
+}

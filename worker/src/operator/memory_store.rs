@@ -47,7 +47,7 @@ impl MemoryStore {
 
     fn record(&self, key: &Key, at: At) -> Record {
         let until = match at {
-            At::Latest => u64::MAX,
+            At::Latest | At::Strict => u64::MAX,
             At::Snapshot(at) => at.0,
         };
         let versions = self.versions.lock().unwrap();

@@ -1,0 +1,118 @@
+//! What is broken when: the same for the same seed.
+//!
+//! Faults come from a shuffled bag, so that also a short run meets every kind. Unknown here: how
+//! anything is broken.
+
+use crate::fault::Fault;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use std::time::Duration;
+
+/// The storage nodes of the cluster.
+pub(crate) const NODES: usize = 3;
+/// Whose disk can be full.
+pub(crate) const SMALL_DISK: usize = 0;
+/// Whose disk gets lost. Always the same: nobody outside sees when every partition has voted the
+/// replacement in, and two lost disks of three lose data by design.
+const LOSES_DISK: usize = 2;
+/// Part of the faults that hit two nodes where they can.
+const TWO: f64 = 0.2;
+
+/// One fault at work.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Blow {
+    pub(crate) fault: Fault,
+    /// Which nodes; none: it is about the NATS server.
+    pub(crate) nodes: Vec<usize>,
+    /// How long it stays.
+    pub(crate) lasts: Duration,
+    /// How long all is left alone before it.
+    pub(crate) after: Duration,
+    /// By how much messages are late.
+    pub(crate) delay: Duration,
+    /// Whether connections are closed when it ends, as after a time-out.
+    pub(crate) closes: bool,
+    /// Which sync of a thread fails.
+    pub(crate) sync: u32,
+}
+
+/// An endless sequence of faults.
+pub(crate) struct Schedule {
+    rng: StdRng,
+    kinds: Vec<Fault>,
+    bag: Vec<Fault>,
+}
+
+impl Schedule {
+    pub(crate) fn new(seed: u64, kinds: &[Fault]) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), kinds: kinds.to_vec(), bag: Vec::new() }
+    }
+
+    /// The next fault; none: there are no kinds.
+    pub(crate) fn next(&mut self) -> Option<Blow> {
+        if self.bag.is_empty() {
+            self.bag.clone_from(&self.kinds);
+            self.bag.shuffle(&mut self.rng);
+        }
+        let fault = self.bag.pop()?;
+        Some(Blow {
+            fault,
+            nodes: self.nodes(fault),
+            lasts: Duration::from_millis(self.rng.random_range(fault.lasts_ms())),
+            after: Duration::from_millis(self.rng.random_range(300..1_500)),
+            delay: Duration::from_millis(self.rng.random_range(5..100)),
+            closes: self.rng.random_bool(0.5),
+            sync: self.rng.random_range(20..120),
+        })
+    }
+
+    fn nodes(&mut self, fault: Fault) -> Vec<usize> {
+        match fault {
+            Fault::NatsKill | Fault::NatsStop => Vec::new(),
+            Fault::DiskFull => vec![SMALL_DISK],
+            Fault::Wipe => vec![LOSES_DISK],
+            Fault::KillAll => (0..NODES).collect(),
+            _ => {
+                let mut nodes: Vec<usize> = (0..NODES).collect();
+                nodes.shuffle(&mut self.rng);
+                let two = fault.may_hit_two() && self.rng.random_bool(TWO);
+                nodes.truncate(if two { 2 } else { 1 });
+                nodes
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn blows(seed: u64, count: usize) -> Vec<Blow> {
+        let mut schedule = Schedule::new(seed, &Fault::ALL);
+        (0..count).map(|_| schedule.next().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_seed_is_a_schedule_and_no_kind_waits_for_long() {
+        assert_eq!(blows(7, 40), blows(7, 40));
+        assert_ne!(blows(7, 40), blows(8, 40));
+        let kinds: BTreeSet<Fault> = blows(9, Fault::ALL.len()).iter().map(|b| b.fault).collect();
+        assert_eq!(kinds.len(), Fault::ALL.len());
+        assert_eq!(Schedule::new(1, &[]).next(), None);
+    }
+
+    #[test]
+    fn most_faults_leave_a_majority_and_only_one_node_ever_loses_its_disk() {
+        let blows = blows(1, 1_000);
+        let lost: BTreeSet<&Vec<usize>> =
+            blows.iter().filter(|b| b.fault == Fault::Wipe).map(|b| &b.nodes).collect();
+        assert_eq!(lost.len(), 1);
+        let two = blows.iter().filter(|b| b.nodes.len() == 2).count();
+        assert!((10..250).contains(&two), "{two}");
+        assert!(blows.iter().all(|b| b.nodes.len() <= 2 || b.fault == Fault::KillAll));
+    }
+}

@@ -1,0 +1,179 @@
+//! Breaking the cluster, and making it whole again.
+
+use crate::cluster::Cluster;
+use crate::failure::Failure;
+use crate::fault::Fault;
+use crate::process::signal;
+use crate::proxy::Weather;
+use crate::schedule::Blow;
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// How long a node may take to notice that its disk is full or fails. It syncs all the time.
+const NOTICE: Duration = Duration::from_secs(20);
+/// How long a node may take to end when it is asked to.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What became of a blow.
+pub(crate) enum Struck {
+    Done,
+    /// This machine does not let it happen.
+    Skipped(String),
+}
+
+impl Cluster {
+    /// Breaks something. What it broke stays so until `heal`.
+    pub(crate) async fn strike(&mut self, blow: &Blow) -> Result<Struck, Failure> {
+        match blow.fault {
+            Fault::Kill | Fault::KillAll => self.kill(blow).await?,
+            Fault::Stop => self.signal(blow, "STOP").await?,
+            Fault::Term => self.terminate(blow).await?,
+            Fault::Cut => self.weather(blow, |w| (w.deaf, w.mute) = (true, true)),
+            Fault::Deaf => self.weather(blow, |w| w.deaf = true),
+            Fault::Mute => self.weather(blow, |w| w.mute = true),
+            Fault::Slow => self.weather(blow, |w| w.delay = blow.delay),
+            Fault::Reset => self.struck(blow).for_each(|node| node.proxy.close()),
+            Fault::NatsKill => match &mut self.nats {
+                Some(nats) => nats.kill().await?,
+                None => return Ok(Struck::Skipped("there is no NATS server".to_owned())),
+            },
+            Fault::NatsStop => self.signal_nats("STOP").await?,
+            Fault::Wipe => self.wipe(blow).await?,
+            Fault::DiskFull => return self.fill_disk(blow).await,
+            Fault::SyncFails => return self.fail_sync(blow).await,
+        }
+        Ok(Struck::Done)
+    }
+
+    /// Undoes what `strike` did with the same blow.
+    pub(crate) async fn heal(&mut self, blow: &Blow) -> Result<(), Failure> {
+        match blow.fault {
+            Fault::Stop => self.signal(blow, "CONT").await?,
+            Fault::Cut | Fault::Deaf | Fault::Mute | Fault::Slow => self.clear(blow),
+            Fault::Reset => {}
+            Fault::NatsKill => {
+                if let Some(nats) = self.nats.take() {
+                    self.nats = Some(nats.start_again().await?);
+                }
+            }
+            Fault::NatsStop => self.signal_nats("CONT").await?,
+            Fault::DiskFull => {
+                self.struck(blow).filter_map(|n| n.disk.as_ref()).try_for_each(|d| d.empty())?;
+                self.start_again(blow).await?;
+            }
+            Fault::Kill | Fault::KillAll | Fault::Term | Fault::Wipe | Fault::SyncFails => {
+                self.start_again(blow).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn struck<'a>(&'a self, blow: &'a Blow) -> impl Iterator<Item = &'a crate::node::Node> {
+        blow.nodes.iter().map(|number| &self.nodes[*number])
+    }
+
+    async fn kill(&mut self, blow: &Blow) -> io::Result<()> {
+        // All get the signal before anybody is waited for.
+        for number in &blow.nodes {
+            self.nodes[*number].process.signal("KILL").await?;
+        }
+        for number in &blow.nodes {
+            self.nodes[*number].process.kill().await?;
+        }
+        Ok(())
+    }
+
+    async fn start_again(&mut self, blow: &Blow) -> io::Result<()> {
+        for number in &blow.nodes {
+            self.nodes[*number].start_again().await?;
+        }
+        Ok(())
+    }
+
+    async fn signal(&self, blow: &Blow, name: &str) -> io::Result<()> {
+        for node in self.struck(blow) {
+            node.process.signal(name).await?;
+        }
+        Ok(())
+    }
+
+    async fn signal_nats(&self, name: &str) -> io::Result<()> {
+        match self.nats.as_ref().and_then(catena_nats_server::NatsServer::pid) {
+            Some(pid) => signal(pid, name).await,
+            None => Ok(()),
+        }
+    }
+
+    fn weather(&self, blow: &Blow, change: impl Fn(&mut Weather)) {
+        self.struck(blow).for_each(|node| node.proxy.set(&change));
+    }
+
+    fn clear(&self, blow: &Blow) {
+        self.weather(blow, Weather::clear);
+        if blow.closes {
+            self.struck(blow).for_each(|node| node.proxy.close());
+        }
+    }
+
+    async fn terminate(&mut self, blow: &Blow) -> io::Result<()> {
+        for number in &blow.nodes {
+            let process = &mut self.nodes[*number].process;
+            process.signal("TERM").await?;
+            let ended = process.ends(DRAIN).await?;
+            if !ended.is_some_and(|status| status.success()) {
+                self.complain(*number, "was asked to end and did not end well", ended);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wipe(&mut self, blow: &Blow) -> io::Result<()> {
+        self.kill(blow).await?;
+        self.struck(blow).try_for_each(crate::node::Node::lose_disk)
+    }
+
+    async fn fill_disk(&mut self, blow: &Blow) -> Result<Struck, Failure> {
+        for number in &blow.nodes {
+            let Some(disk) = &self.nodes[*number].disk else {
+                return Ok(Struck::Skipped("no file system can be mounted here".to_owned()));
+            };
+            disk.fill()?;
+            self.must_end(*number, "has a full disk").await?;
+        }
+        Ok(Struck::Done)
+    }
+
+    async fn fail_sync(&mut self, blow: &Blow) -> Result<Struck, Failure> {
+        if !can_strace().await {
+            return Ok(Struck::Skipped("`strace` is missing or may not trace".to_owned()));
+        }
+        for number in &blow.nodes {
+            self.nodes[*number].start_with_failing_sync(blow.sync).await?;
+            self.must_end(*number, "had a failed sync").await?;
+        }
+        Ok(Struck::Done)
+    }
+
+    /// A node on a broken disk must end by itself, with an error.
+    async fn must_end(&mut self, number: usize, why: &str) -> io::Result<()> {
+        let ended = self.nodes[number].process.ends(NOTICE).await?;
+        if ended.is_none_or(|status| status.success()) {
+            self.complain(number, &format!("{why} and did not end with an error"), ended);
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, number: usize, what: &str, ended: Option<ExitStatus>) {
+        let node = &self.nodes[number];
+        let status = ended.map_or("it runs on".to_owned(), |status| status.to_string());
+        let last = node.process.last_words();
+        self.complaints.push(format!("`{}` {what} ({status}); its log: {last}", node.id));
+    }
+}
+
+async fn can_strace() -> bool {
+    let mut strace = tokio::process::Command::new("strace");
+    strace.args(["-D", "-f", "-q", "--seccomp-bpf", "-o", "/dev/null", "true"]);
+    strace.output().await.is_ok_and(|output| output.status.success())
+}
