@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! plan      what happens in this seed: cluster, load, faults, all by chance
+//! provoke   the same, made for one known bug
+//! fault     the kinds of faults
 //! world     the queue of events and the one loop over it
 //! broker    messages: lost, late, twice, cut off, flushed after a reconnect
 //! host      a storage node as a process: the real rules, the real log on a disk that fails
@@ -20,9 +22,11 @@
 mod broker;
 mod client;
 mod clock;
+mod fault;
 mod host;
 mod outcome;
 mod plan;
+mod provoke;
 mod tally;
 mod watch;
 mod world;

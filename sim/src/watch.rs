@@ -1,6 +1,9 @@
 //! The invariants, checked after every step of every node.
 
+use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::Mark;
+use catena_protocol::message::store::Tell;
+use catena_protocol::message::write::Written;
 use catena_protocol::placement::Member;
 use catena_protocol::{Key, Timestamp};
 use catena_storage::machine::View;
@@ -28,6 +31,7 @@ type Broken = (&'static str, String);
 const PRIMARY: &str = "1: at most one primary per partition and epoch serves; epochs only grow";
 const PREFIX: &str = "2: committed prefixes are equal; nothing committed is truncated";
 const CLOSED: &str = "3: closed timestamps only grow, and nothing commits at or below one";
+const CLOCK: &str = "3: a version is told only when the clock has reached it";
 const BOUNDS: &str = "8: every queue has a limit";
 
 impl Watch {
@@ -107,6 +111,20 @@ impl Watch {
                 let what = format!("`{}` at {version}: {known} and {content}", row.key);
                 return Err((PREFIX, what));
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at an answer that a node is about to give at `now`. Who reads at a snapshot knows its
+    /// time already; everybody else must not learn of a version that is yet to come.
+    pub(crate) fn told(now: Now, wants_the_past: bool, tell: &Tell) -> Result<(), Broken> {
+        let version = match tell {
+            Tell::Record(record) if !wants_the_past => record.version,
+            Tell::Written(Written::Done { version, .. } | Written::Differs { version, .. }) => *version,
+            _ => Timestamp::ZERO,
+        };
+        if version.0 > now.wall_us {
+            return Err((CLOCK, format!("{version} was told at {}", now.wall_us)));
         }
         Ok(())
     }
