@@ -10,6 +10,7 @@
 //! host      a storage node as a process: the real rules, the real log on a disk that fails
 //! clock     what time a process believes it is
 //! client    the real router with something to ask
+//! sweep     many seeds, several at a time
 //! watch     the invariants, checked after every step
 //! ```
 //!
@@ -27,6 +28,7 @@ mod host;
 mod outcome;
 mod plan;
 mod provoke;
+mod sweep;
 mod tally;
 mod watch;
 mod world;
@@ -34,5 +36,6 @@ mod world;
 pub use catena_storage::machine::Bug;
 pub use outcome::Failure;
 pub use plan::Plan;
+pub use sweep::{Sweep, SweepEnd, sweep};
 pub use tally::Tally;
 pub use world::{Run, run};

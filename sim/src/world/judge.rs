@@ -27,7 +27,7 @@ impl World {
                 self.fail("3: reads at a snapshot stand for good", violation.to_string());
             }
         }
-        let Self { tally, failure, trace, .. } = self;
-        Run { tally, failure, trace: trace.unwrap_or_default(), history }
+        let Self { tally, failure, trace, at_us, .. } = self;
+        Run { tally, failure, trace: trace.unwrap_or_default(), history, simulated_us: at_us }
     }
 }

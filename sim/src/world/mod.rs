@@ -53,6 +53,8 @@ pub struct Run {
     pub trace: String,
     /// What the clients saw.
     pub history: History,
+    /// How long it took in the simulated world, in microseconds.
+    pub simulated_us: u64,
 }
 
 /// Something that happens at a time.
