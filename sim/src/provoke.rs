@@ -10,9 +10,12 @@ impl Plan {
         let mut plan = Self::of(seed);
         plan.bug = Some(bug);
         match bug {
-            Bug::NoLease | Bug::UninvitedHeir => plan.stale_reads(),
+            Bug::NoLease => plan.stale_reads(),
+            Bug::UninvitedHeir => plan.impatience(),
             Bug::LeaseFromReceipt => plan.slow_answers(),
-            Bug::VoteNotDurable | Bug::VoteTwice | Bug::VoteForAnybody => plan.rivals(),
+            Bug::VoteNotDurable | Bug::VoteTwice | Bug::VoteForAnybody | Bug::StaleSuffix => {
+                plan.rivals();
+            }
             Bug::CommitOldEpochs | Bug::SyncedByIndex => plan.short_reigns(),
             Bug::MergeCopy | Bug::CopyNotDurable => plan.copies(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
@@ -25,8 +28,9 @@ impl Plan {
                 plan.only(&[(FaultKind::SyncError, 3_000), (FaultKind::Kill, 4_000)]);
             }
             Bug::WipedVoter => {
-                plan.only(&[(FaultKind::Wipe, 4_000), (FaultKind::Split, 3_000)]);
+                plan.only(&[(FaultKind::Wipe, 3_000), (FaultKind::Link, 1_500), (FaultKind::CutIn, 1_500), (FaultKind::Kill, 4_000)]);
                 plan.small();
+                plan.off_us = (10_000, 1_000_000);
             }
             Bug::ServeAtOnce
             | Bug::TruncateToCommit
@@ -80,8 +84,22 @@ impl Plan {
     fn slow_answers(&mut self) {
         self.stale_reads();
         self.operations *= 2;
-        self.network.slow_ppm = 400_000;
+        self.network.slow_ppm = 150_000;
+        self.network.slow_us = 900_000;
+    }
+
+    /// Nodes that do not hear their primary while others do, and whose log is not behind for that,
+    /// because little is written.
+    fn impatience(&mut self) {
+        self.only(&[(FaultKind::Link, 700)]);
+        self.small();
+        self.operations *= 5;
+        self.load.reads = 93;
+        self.load.snapshots = 0;
+        self.lasts_us = (700_000, 1_200_000);
+        self.network.slow_ppm = 50_000;
         self.network.slow_us = 400_000;
+        self.after_win = 0;
     }
 
     /// Candidates that do not hear of each other, and voters that begin anew.
@@ -100,7 +118,8 @@ impl Plan {
         self.message_bytes = 1;
         self.after_win = 90;
         self.off_us = (10_000, 2_000_000);
-        self.network.latency_us = (1_000, 20_000);
+        self.tail_bytes = 1_000_000;
+        self.network.latency_us = (500, 5_000);
         self.disk_us = (100, 60_000);
     }
 

@@ -188,3 +188,28 @@ impl World {
         self.snapshots.push(SnapshotRead { key, at, value, version });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    /// What is found of an answer that comes at `at_us` to what was asked at 0, if it was asked.
+    fn broken(asked: bool, at_us: u64) -> Option<&'static str> {
+        let mut world = World::new(Plan::of(1), false);
+        if asked {
+            let purpose = Purpose::Snapshot("a".to_owned(), 1);
+            world.clients[0].open.insert(7, (purpose, 0));
+        }
+        world.at_us = at_us;
+        world.answered(0, 7, Ok(Tell::Record(Record::default())));
+        world.failure.map(|failure| failure.rule)
+    }
+
+    #[test]
+    fn an_answer_too_many_or_too_late_is_seen() {
+        assert_eq!(broken(true, PATIENCE_US), None);
+        assert_eq!(broken(true, PATIENCE_US + LATE_US + 1), Some(ANSWERED));
+        assert_eq!(broken(false, 1), Some(ANSWERED));
+    }
+}

@@ -76,3 +76,31 @@ impl World {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn recovered(prepare: impl FnOnce(&mut World)) -> Option<&'static str> {
+        let mut world = World::new(Plan::of(1), false);
+        world.begin();
+        world.heal();
+        world.go_until(5_000_000);
+        world.clients.iter_mut().for_each(|client| client.open.clear());
+        prepare(&mut world);
+        world.check_recovered();
+        world.failure.map(|failure| failure.rule)
+    }
+
+    #[test]
+    fn whoever_does_not_recover_is_seen() {
+        assert_eq!(recovered(|_| {}), None);
+        let waits = |world: &mut World| {
+            world.clients[0].open.insert(1, (Purpose::Final("a".to_owned()), 0));
+        };
+        assert_eq!(recovered(waits), Some(ANSWERED));
+        let gone = |world: &mut World| world.hosts.iter_mut().for_each(|host| host.process = None);
+        assert_eq!(recovered(gone), Some("everything recovers"));
+    }
+}

@@ -63,11 +63,14 @@ pub enum Bug {
     CloseAboveCeiling,
     /// A process goes on after a sync that failed.
     IgnoreSyncError,
+    /// What the log had behind the records that the state contains is taken for their
+    /// continuation at a start, although it was cut off.
+    StaleSuffix,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -96,5 +99,6 @@ impl Bug {
         Self::ServeAboveCeiling,
         Self::CloseAboveCeiling,
         Self::IgnoreSyncError,
+        Self::StaleSuffix,
     ];
 }
