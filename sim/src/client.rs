@@ -134,7 +134,9 @@ impl Client {
                 Outcome::Differs { value: value.as_ref().map(text), version: version.0 }
             }
             Ok(_) => Outcome::Unknown,
-            Err(fault) if fault.code == Code::Deadline && fault.message.contains("may or may not") => {
+            Err(fault)
+                if fault.code == Code::Deadline && fault.message.contains("may or may not") =>
+            {
                 Outcome::Unknown
             }
             Err(_) => Outcome::Refused,

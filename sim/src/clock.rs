@@ -21,7 +21,8 @@ impl Clock {
     pub(crate) fn now(&self, at_us: u64, since_us: u64) -> Now {
         let wall_us = self.wall_us(self.stopped_us.unwrap_or(at_us));
         let elapsed = i64::try_from(at_us - since_us).unwrap_or(i64::MAX);
-        let mono = elapsed + elapsed / 1_000_000 * self.drift_ppm
+        let mono = elapsed
+            + elapsed / 1_000_000 * self.drift_ppm
             + elapsed % 1_000_000 * self.drift_ppm / 1_000_000;
         Now { wall_us, mono_us: u64::try_from(mono).unwrap_or(0) }
     }

@@ -138,7 +138,8 @@ impl Host {
 
     /// What the data is said to contain survives, the data does not.
     fn keep_newer_marks(&mut self, newer: &MemoryState) {
-        let marks = (0..self.partitions).filter_map(|number| Some((number, newer.mark(number).ok()?)));
+        let marks =
+            (0..self.partitions).filter_map(|number| Some((number, newer.mark(number).ok()?)));
         let marks = marks.collect();
         let applied = self.kept.apply(&[Changes { marks, ..Changes::default() }]);
         debug_assert!(applied.is_ok(), "memory does not fail");

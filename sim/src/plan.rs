@@ -134,8 +134,7 @@ fn load(rng: &mut StdRng) -> Load {
 }
 
 fn network(rng: &mut StdRng, latency: u64) -> Network {
-    let mut often =
-        |most: u32| if rng.random_bool(0.5) { rng.random_range(0..most) } else { 0 };
+    let mut often = |most: u32| if rng.random_bool(0.5) { rng.random_range(0..most) } else { 0 };
     let (slow_ppm, lost_ppm, twice_ppm) = (often(50_000), often(80_000), often(50_000));
     let slow_us = rng.random_range(1_000..400_000);
     Network { latency_us: (latency / 4, latency), slow_ppm, slow_us, lost_ppm, twice_ppm }

@@ -16,7 +16,8 @@ impl Plan {
             Bug::VoteNotDurable | Bug::VoteTwice | Bug::VoteForAnybody | Bug::StaleSuffix => {
                 plan.rivals();
             }
-            Bug::CommitOldEpochs | Bug::SyncedByIndex => plan.short_reigns(),
+            Bug::CommitOldEpochs => plan.short_reigns(),
+            Bug::SyncedByIndex => plan.late_syncs(),
             Bug::MergeCopy | Bug::CopyNotDurable => plan.copies(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
                 plan.future_snapshots();
@@ -28,7 +29,12 @@ impl Plan {
                 plan.only(&[(FaultKind::SyncError, 3_000), (FaultKind::Kill, 4_000)]);
             }
             Bug::WipedVoter => {
-                plan.only(&[(FaultKind::Wipe, 3_000), (FaultKind::Link, 1_500), (FaultKind::CutIn, 1_500), (FaultKind::Kill, 4_000)]);
+                plan.only(&[
+                    (FaultKind::Wipe, 3_000),
+                    (FaultKind::Link, 1_500),
+                    (FaultKind::CutIn, 1_500),
+                    (FaultKind::Kill, 4_000),
+                ]);
                 plan.small();
                 plan.off_us = (10_000, 1_000_000);
             }
@@ -74,7 +80,11 @@ impl Plan {
 
     /// Primaries that are alone with some of the clients for a while.
     fn stale_reads(&mut self) {
-        self.only(&[(FaultKind::Split, 1_500), (FaultKind::Link, 1_500), (FaultKind::Pause, 3_000)]);
+        self.only(&[
+            (FaultKind::Split, 1_500),
+            (FaultKind::Link, 1_500),
+            (FaultKind::Pause, 3_000),
+        ]);
         self.small();
         self.operations *= 3;
         self.load.reads = 60;
@@ -135,11 +145,29 @@ impl Plan {
 
     /// Reads at snapshots ahead of the clocks, just before another one leads.
     fn future_snapshots(&mut self) {
-        self.only(&[(FaultKind::Kill, 2_000), (FaultKind::WallJump, 2_000), (FaultKind::Split, 3_000)]);
+        self.only(&[
+            (FaultKind::Kill, 2_000),
+            (FaultKind::WallJump, 2_000),
+            (FaultKind::Split, 3_000),
+        ]);
         self.small();
         self.load.snapshots = 40;
         self.load.ahead_us = 400_000;
         self.skew_us = 200_000;
         self.at_primary = 90;
+    }
+
+    /// Records that reach few of many, and are still on their way to a slow disk there when
+    /// another primary, elected by the rest, replaces them.
+    fn late_syncs(&mut self) {
+        self.only(&[(FaultKind::SlowDisk, 1_000), (FaultKind::Kill, 1_200)]);
+        self.small();
+        self.nodes = 5;
+        self.replicas = 5;
+        self.load.reads = 10;
+        self.network.lost_ppm = 200_000;
+        self.after_win = 70;
+        self.off_us = (200_000, 1_500_000);
+        self.lasts_us = (800_000, 4_000_000);
     }
 }

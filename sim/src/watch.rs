@@ -67,7 +67,8 @@ impl Watch {
             return Err((PREFIX, what));
         }
         if view.epoch < epoch {
-            let what = format!("partition {number} on {}: epoch {epoch}, then {}", me.node, view.epoch);
+            let what =
+                format!("partition {number} on {}: epoch {epoch}, then {}", me.node, view.epoch);
             return Err((PRIMARY, what));
         }
         if view.closed < closed && !view.halted {
@@ -120,7 +121,9 @@ impl Watch {
     pub(crate) fn told(now: Now, wants_the_past: bool, tell: &Tell) -> Result<(), Broken> {
         let version = match tell {
             Tell::Record(record) if !wants_the_past => record.version,
-            Tell::Written(Written::Done { version, .. } | Written::Differs { version, .. }) => *version,
+            Tell::Written(Written::Done { version, .. } | Written::Differs { version, .. }) => {
+                *version
+            }
             _ => Timestamp::ZERO,
         };
         if version.0 > now.wall_us {
@@ -220,7 +223,8 @@ mod tests {
     #[test]
     fn a_version_that_is_yet_to_come_is_seen() {
         let now = Now { wall_us: 500, mono_us: 0 };
-        let record = |version| Tell::Record(Record { version: Timestamp(version), ..Record::default() });
+        let record =
+            |version| Tell::Record(Record { version: Timestamp(version), ..Record::default() });
         assert_eq!(Watch::told(now, false, &record(501)).unwrap_err().0, CLOCK);
         Watch::told(now, false, &record(500)).unwrap();
         Watch::told(now, true, &record(501)).unwrap();

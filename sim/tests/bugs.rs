@@ -8,9 +8,8 @@ const SEEDS: u64 = 300;
 #[test]
 fn every_bug_is_seen() {
     let which = Sweep { from: 1, seeds: SEEDS, jobs: 2, keep_going: false };
-    let unseen = |bug: &Bug| {
-        sweep(&which, |seed| Plan::provoking(*bug, seed), |_| {}).failed.is_empty()
-    };
+    let unseen =
+        |bug: &Bug| sweep(&which, |seed| Plan::provoking(*bug, seed), |_| {}).failed.is_empty();
     let missed: Vec<Bug> = Bug::ALL.into_iter().filter(unseen).collect();
     assert!(missed.is_empty(), "not seen in {SEEDS} seeds: {missed:?}");
 }

@@ -18,7 +18,6 @@ const DIRECT: usize = 100;
 /// The router notices a deadline within this, in microseconds: its timers are coarse.
 const LATE_US: u64 = 10_000;
 
-
 impl World {
     pub(super) fn client(&mut self, client: usize, input: ClientInput<u64>) {
         let mut effects = Vec::new();
@@ -144,7 +143,10 @@ impl World {
         };
         let took_us = self.at_us - since_us;
         if took_us > PATIENCE_US + LATE_US {
-            self.fail(ANSWERED, format!("after {took_us} us, {PATIENCE_US} are allowed: {purpose:?}"));
+            self.fail(
+                ANSWERED,
+                format!("after {took_us} us, {PATIENCE_US} are allowed: {purpose:?}"),
+            );
         }
         self.note(|| format!("c{client} {purpose:?} {result:?}"));
         let at_us = self.at_us;
@@ -176,12 +178,7 @@ impl World {
         }
     }
 
-    pub(super) fn snapshot(
-        &mut self,
-        key: String,
-        at: u64,
-        record: &Record,
-    ) {
+    pub(super) fn snapshot(&mut self, key: String, at: u64, record: &Record) {
         self.tally.count("reads at a snapshot, answered");
         let value = record.value.as_ref().map(text);
         let version = record.version.0;

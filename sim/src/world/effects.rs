@@ -17,7 +17,6 @@ pub(super) const HEARTBEAT_US: u64 = 500_000;
 /// How long a disk takes that is slow.
 const SLOW_DISK_US: (u64, u64) = (10_000, 1_000_000);
 
-
 impl World {
     pub(super) fn carry_out(&mut self, host: usize, boot: u64, effects: Vec<Effect<Caller>>) {
         let mut lines: BTreeMap<NodeId, Vec<_>> = BTreeMap::new();
@@ -102,13 +101,7 @@ impl World {
         }
     }
 
-    pub(super) fn write(
-        &mut self,
-        host: usize,
-        boot: u64,
-        frame: u64,
-        entries: Vec<Entry>,
-    ) {
+    pub(super) fn write(&mut self, host: usize, boot: u64, frame: u64, entries: Vec<Entry>) {
         let slow = self.hosts[host].is_slow;
         let takes = between(&mut self.rng, if slow { SLOW_DISK_US } else { self.plan.disk_us });
         let at_us = self.at_us;

@@ -5,7 +5,6 @@ use catena_history::{
     FinalRead, Limits, Recorder, Verdict, check, check_snapshots, lost_acknowledged,
 };
 
-
 impl World {
     pub(super) fn judge(mut self) -> Run {
         let recorder = std::mem::replace(&mut self.recorder, Recorder::new(0));

@@ -60,19 +60,52 @@ pub struct Run {
 /// Something that happens at a time.
 #[derive(Debug)]
 enum Happening {
-    Arrives { from: Party, to: Party, message: Message },
-    Written { host: usize, boot: u64 },
-    Applied { host: usize, boot: u64 },
-    Wakes { host: usize, boot: u64, alarm: u64 },
-    Beats { host: usize, boot: u64 },
-    Persists { host: usize, boot: u64 },
-    Resumes { host: usize, boot: u64 },
-    ClientWakes { client: usize, alarm: u64 },
-    ClientAsks { client: usize },
+    Arrives {
+        from: Party,
+        to: Party,
+        message: Message,
+    },
+    Written {
+        host: usize,
+        boot: u64,
+    },
+    Applied {
+        host: usize,
+        boot: u64,
+    },
+    Wakes {
+        host: usize,
+        boot: u64,
+        alarm: u64,
+    },
+    Beats {
+        host: usize,
+        boot: u64,
+    },
+    Persists {
+        host: usize,
+        boot: u64,
+    },
+    Resumes {
+        host: usize,
+        boot: u64,
+    },
+    ClientWakes {
+        client: usize,
+        alarm: u64,
+    },
+    ClientAsks {
+        client: usize,
+    },
     /// A process is started, if none runs.
-    Boots { host: usize },
+    Boots {
+        host: usize,
+    },
     /// A process that has retired is gone.
-    Exits { host: usize, boot: u64 },
+    Exits {
+        host: usize,
+        boot: u64,
+    },
     Strikes(FaultKind),
     StrikesAt(FaultKind, usize),
     Ends(FaultKind, usize),

@@ -6,14 +6,13 @@ use crate::broker::Party;
 use crate::fault::FaultKind;
 use crate::host::{Caller, Death};
 use crate::watch::Watch;
+use catena_protocol::clock::Now;
 use catena_protocol::message::store::Request;
 use catena_storage::machine::{Effect, Input, Settings};
-use catena_protocol::clock::Now;
 use rand::Rng;
 
 /// Time between two moments at which the state is made durable.
 pub(super) const PERSIST_US: u64 = 3_000_000;
-
 
 impl World {
     pub(super) fn settings(&mut self) -> Settings {
@@ -108,7 +107,10 @@ impl World {
         self.look(host);
         self.look_at_replies(host, now, &effects);
         // A process may stand still between any two steps.
-        if self.plan.every.contains_key(&FaultKind::Pause) && !self.healed && self.rng.random_ratio(1, 3_000) {
+        if self.plan.every.contains_key(&FaultKind::Pause)
+            && !self.healed
+            && self.rng.random_ratio(1, 3_000)
+        {
             let wait = between(&mut self.rng, (1_000, 1_500_000));
             self.tally.count("fault: pause before sending");
             self.pause(host, wait);
@@ -194,13 +196,21 @@ fn input_name(input: &Input<Caller>) -> String {
         }
         Input::Push(push) => {
             let runs = push.runs.iter().map(|run| {
-                format!("p{} e{} {}+{}", run.partition, run.epoch, run.before.index, run.records.len())
+                format!(
+                    "p{} e{} {}+{}",
+                    run.partition,
+                    run.epoch,
+                    run.before.index,
+                    run.records.len()
+                )
             });
             let runs: Vec<_> = runs.collect();
             format!("push of {} {}: {}", push.from.member.node, push.from.beat, runs.join(", "))
         }
         Input::Digest(digest) => format!("digest of {}", digest.from.member.node),
-        Input::Letter(letter) => format!("letter of {}: {:?}", letter.from.member.node, letter.lines),
+        Input::Letter(letter) => {
+            format!("letter of {}: {:?}", letter.from.member.node, letter.lines)
+        }
         Input::Synced { frame } => format!("synced {frame}"),
         Input::Applied { batch } => format!("applied {batch}"),
         Input::Tick => "tick".to_owned(),

@@ -1,11 +1,10 @@
 //! The end of a run: everything heals, and must make progress.
 
-use super::asks::ANSWERED;
 use super::World;
+use super::asks::ANSWERED;
 use crate::client::{Client, Purpose};
 use crate::clock::right;
 use crate::fault::FaultKind;
-
 
 impl World {
     pub(super) fn heal(&mut self) {

@@ -54,7 +54,8 @@ impl World {
         }
         let (_, latency) = self.plan.network.latency_us;
         let other = self.rng.random_range(0..self.hosts.len());
-        for host in [Some(winner), self.rng.random_bool(0.5).then_some(other)].into_iter().flatten() {
+        for host in [Some(winner), self.rng.random_bool(0.5).then_some(other)].into_iter().flatten()
+        {
             let kind = FaultKind::AFTER_WIN.choose(&mut self.rng).copied();
             let wait = self.rng.random_range(1..latency * TRIPS);
             self.after(wait, Happening::StrikesAt(kind.unwrap_or(FaultKind::Kill), host));
@@ -159,7 +160,8 @@ impl World {
     /// The broker falls apart: nodes and clients are on either side.
     fn split(&mut self) {
         let nodes = (0..self.hosts.len()).map(Party::Node);
-        let parties: Vec<Party> = nodes.chain(self.clients.iter().map(|c| Party::Client(c.id))).collect();
+        let parties: Vec<Party> =
+            nodes.chain(self.clients.iter().map(|c| Party::Client(c.id))).collect();
         let sides: Vec<bool> = parties.iter().map(|_| self.rng.random_bool(0.5)).collect();
         for (from, here) in parties.iter().zip(&sides) {
             for (to, _) in parties.iter().zip(&sides).filter(|(_, there)| *there != here) {

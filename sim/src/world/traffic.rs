@@ -7,7 +7,6 @@ use catena_client::machine::Input as ClientInput;
 use catena_protocol::message::store::Tell;
 use catena_storage::machine::Input;
 
-
 impl World {
     pub(super) fn send(&mut self, from: Party, to: Party, message: Message) {
         self.tally.count("messages");
@@ -59,7 +58,9 @@ impl World {
 
     pub(super) fn arrive_at_client(&mut self, client: usize, message: Message) {
         let input = match message {
-            Message::Response(response) if self.clients[client].direct.contains_key(&response.id) => {
+            Message::Response(response)
+                if self.clients[client].direct.contains_key(&response.id) =>
+            {
                 let asked = self.clients[client].direct.remove(&response.id);
                 if let Some(((key, at), Tell::Record(record))) = asked.zip(Some(response.tell)) {
                     self.snapshot(key, at, &record);
