@@ -39,7 +39,7 @@ test: need ## all tests: unit, integration, documentation
 .PHONY: sim
 sim: need ## 2,000 simulated clusters with faults, and every known bug put back
 	$(CARGO) run --release $(LOCKED) --quiet -p catena-sim -- --seeds 2000
-	$(CARGO) run --release $(LOCKED) --quiet -p catena-sim -- --bug all --seeds 300
+	$(CARGO) test --release $(LOCKED) -p catena-sim
 
 .PHONY: check
 check: fmt clippy doc purity ## all checks that run no program: format, lints, documentation, purity

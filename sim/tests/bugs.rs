@@ -6,6 +6,7 @@ use catena_sim::{Bug, Plan, Sweep, sweep};
 const SEEDS: u64 = 300;
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimization: `make sim` runs it")]
 fn every_bug_is_seen() {
     let which = Sweep { from: 1, seeds: SEEDS, jobs: 2, keep_going: false };
     let unseen =
