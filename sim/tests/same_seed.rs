@@ -16,7 +16,7 @@ fn the_same_seed_has_the_same_trace() {
     let others: Vec<_> = (1..=12).map(|seed| thread::spawn(move || trace(seed))).collect();
     for (seed, other) in (1..=12).zip(others) {
         let here = trace(seed);
-        assert!(here.lines().count() > 1_000, "seed {seed}: nothing happens");
+        assert!(here.lines().count() > 100, "seed {seed}: nothing happens");
         assert!(here == other.join().unwrap(), "seed {seed} differs between two runs");
     }
 }
