@@ -36,6 +36,11 @@ build: need ## the program, as target/release/catena
 test: need ## all tests: unit, integration, documentation
 	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED)
 
+.PHONY: sim
+sim: need ## 2,000 simulated clusters with faults, and every known bug put back
+	$(CARGO) run --release $(LOCKED) --quiet -p catena-sim -- --seeds 2000
+	$(CARGO) test --release $(LOCKED) -p catena-sim
+
 .PHONY: check
 check: fmt clippy doc purity ## all checks that run no program: format, lints, documentation, purity
 

@@ -14,7 +14,7 @@ use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Request, Response};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who sends and receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,9 @@ pub(crate) struct Broker {
     network: Network,
     lines: BTreeMap<Party, Line>,
     last: BTreeMap<(Party, Party), u64>,
+    /// From whom to whom nothing gets through, although both are connected: servers of the broker
+    /// have lost each other.
+    severed: BTreeSet<(Party, Party)>,
     pub(crate) healed: bool,
 }
 
@@ -69,7 +72,13 @@ pub(crate) enum Fate {
 
 impl Broker {
     pub(crate) fn new(network: Network) -> Self {
-        Self { network, lines: BTreeMap::new(), last: BTreeMap::new(), healed: false }
+        Self {
+            network,
+            lines: BTreeMap::new(),
+            last: BTreeMap::new(),
+            severed: BTreeSet::new(),
+            healed: false,
+        }
     }
 
     pub(crate) fn line(&mut self, of: Party) -> &mut Line {
@@ -100,7 +109,8 @@ impl Broker {
         let receiver = self.lines.entry(to).or_default();
         let overrun = receiver.overrun_ppm > 0 && rng.random_ratio(receiver.overrun_ppm, 1_000_000);
         let lost = !self.healed && self.chance(rng, self.network.lost_ppm);
-        if self.lines.get(&to).is_some_and(|line| line.cut_in) || overrun || lost {
+        let severed = self.severed.contains(&(from, to));
+        if self.lines.get(&to).is_some_and(|line| line.cut_in) || overrun || lost || severed {
             return Fate::Lost;
         }
         let first = self.arrival(rng, now_us, from, to);
@@ -133,6 +143,16 @@ impl Broker {
         line.cut_in = false;
         line.cut_out = false;
         std::mem::take(&mut line.waiting)
+    }
+
+    /// Nothing gets through from one to the other.
+    pub(crate) fn sever(&mut self, from: Party, to: Party) {
+        self.severed.insert((from, to));
+    }
+
+    /// The servers of the broker have found each other again.
+    pub(crate) fn join(&mut self) {
+        self.severed.clear();
     }
 
     /// A process is gone, and what it kept with it.

@@ -1,5 +1,6 @@
 //! A client: the real router, with something to ask, and a record of what came back.
 
+use crate::plan::Load;
 use catena_client::machine::router::Settings;
 use catena_client::machine::{Effect, Input, Router};
 use catena_history::{Call, Outcome, Ticket};
@@ -13,7 +14,7 @@ use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 
 /// How long a client waits for an answer, in microseconds.
-const PATIENCE_US: u64 = 4_500_000;
+pub(crate) const PATIENCE_US: u64 = 4_500_000;
 
 /// What a request was for.
 #[derive(Clone, Debug)]
@@ -30,7 +31,10 @@ pub(crate) enum Purpose {
 pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) router: Router<u64>,
-    pub(crate) open: BTreeMap<u64, Purpose>,
+    /// What the router owes an answer, and since when.
+    pub(crate) open: BTreeMap<u64, (Purpose, u64)>,
+    /// Reads at a snapshot that some replica was asked directly. Nobody owes an answer.
+    pub(crate) direct: BTreeMap<u64, (String, u64)>,
     pub(crate) alarm: u64,
     next: u64,
     /// What it last saw of each key.
@@ -49,36 +53,40 @@ impl Client {
     pub(crate) fn new(id: u64, seed: u64, partitions: u16) -> Self {
         let mut router = Router::new(Settings { open: 64, ..Settings::default() }, seed);
         router.handle(Now::default(), Input::Partitions(partitions), &mut Vec::new());
-        Self { id, router, open: BTreeMap::new(), alarm: 0, next: 1, seen: BTreeMap::new() }
+        Self {
+            id,
+            router,
+            open: BTreeMap::new(),
+            direct: BTreeMap::new(),
+            alarm: 0,
+            next: 1,
+            seen: BTreeMap::new(),
+        }
     }
 
     /// Something to do next.
-    pub(crate) fn wish(&mut self, rng: &mut StdRng, keys: u64, now: Now) -> Wish {
-        let number = rng.random_range(0..keys);
+    pub(crate) fn wish(&mut self, rng: &mut StdRng, load: &Load, now: Now) -> Wish {
+        let number = rng.random_range(0..load.keys);
         // Some keys hold integers.
         let counts = number % 3 == 2;
         let key = format!("key-{number}");
         self.next += 1;
         let value = format!("{}-{}", self.id, self.next);
         let (seen, version) = self.seen.get(&key).cloned().unwrap_or((None, 0));
+        if rng.random_ratio(load.snapshots, 100) {
+            return snapshot(rng, key, now.wall_us + load.ahead_us);
+        }
         let call = match rng.random_range(0..100) {
-            0..30 => Call::Read,
-            30..40 => return self.snapshot(rng, key, now),
-            40..48 => Call::Delete,
+            _ if rng.random_ratio(load.reads, 100) => Call::Read,
+            _ if rng.random_ratio(load.deletes, 100) => Call::Delete,
             _ if counts => Call::Add { delta: rng.random_range(-3..9) },
-            48..68 => Call::Write { value },
-            68..90 => Call::CompareAndSet { expected: seen, new: value },
+            0..40 => Call::Write { value },
+            40..85 => Call::CompareAndSet { expected: seen, new: value },
             _ => Call::CompareVersion { expected: version, new: value },
         };
         let strict = rng.random_bool(0.2);
         let ask = ask(rng, &key, &call, strict);
         Wish { key, call: Some(call), snapshot: None, ask }
-    }
-
-    fn snapshot(&self, rng: &mut StdRng, key: String, now: Now) -> Wish {
-        let at = now.wall_us.saturating_sub(rng.random_range(0..1_500_000));
-        let ask = Ask::Read(Read { key: make_key(&key), at: At::Snapshot(Timestamp(at)) });
-        Wish { key, call: None, snapshot: Some(at), ask }
     }
 
     /// A read of a key.
@@ -97,10 +105,17 @@ impl Client {
     ) {
         let caller = self.next;
         self.next += 1;
-        self.open.insert(caller, purpose);
+        self.open.insert(caller, (purpose, now.mono_us));
         let partition = make_key(key).partition(partitions);
         let deadline_us = now.mono_us + PATIENCE_US;
         self.router.handle(now, Input::Ask { caller, partition, ask, deadline_us }, out);
+    }
+
+    /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.
+    pub(crate) fn wants_the_past(&self, id: u64) -> bool {
+        self.router.request(id).is_none_or(|request| {
+            matches!(&request.ask, Ask::Read(Read { at: At::Snapshot(_), .. }))
+        })
     }
 
     /// What an answer means for the history, and what is learned from it.
@@ -131,6 +146,12 @@ impl Client {
         }
         outcome
     }
+}
+
+fn snapshot(rng: &mut StdRng, key: String, latest_us: u64) -> Wish {
+    let at = latest_us.saturating_sub(rng.random_range(0..1_500_000));
+    let ask = Ask::Read(Read { key: make_key(&key), at: At::Snapshot(Timestamp(at)) });
+    Wish { key, call: None, snapshot: Some(at), ask }
 }
 
 fn ask(rng: &mut StdRng, key: &str, call: &Call, strict: bool) -> Ask {

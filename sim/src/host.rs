@@ -8,7 +8,7 @@ use catena_protocol::{DiskId, NodeId};
 use catena_storage::disk::{MemoryDisk, Survival};
 use catena_storage::log::{Identity, Log};
 use catena_storage::machine::{Effect, Entry, Node, Settings};
-use catena_storage::state::{Changes, MemoryState, StateWriter};
+use catena_storage::state::{Changes, MemoryState, State, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Whoever asked a node: a client, and nothing else.
@@ -29,6 +29,11 @@ pub(crate) struct Host {
     pub(crate) paused_until_us: u64,
     pub(crate) is_failing: bool,
     pub(crate) is_full: bool,
+    /// Its disk takes up to a second for a sync.
+    pub(crate) is_slow: bool,
+    pub(crate) partitions: u16,
+    /// The mistake of keeping the applied index apart from the data is made.
+    pub(crate) marks_apart: bool,
 }
 
 /// A running process.
@@ -123,9 +128,21 @@ impl Host {
             Death::PowerCut(torn) => {
                 self.disk.crash(torn.map_or(Survival::Synced, Survival::Torn));
                 self.kept = self.persisted.clone();
+                if self.marks_apart {
+                    self.keep_newer_marks(&process.state);
+                }
             }
         }
         self.persisted = self.kept.clone();
+    }
+
+    /// What the data is said to contain survives, the data does not.
+    fn keep_newer_marks(&mut self, newer: &MemoryState) {
+        let marks =
+            (0..self.partitions).filter_map(|number| Some((number, newer.mark(number).ok()?)));
+        let marks = marks.collect();
+        let applied = self.kept.apply(&[Changes { marks, ..Changes::default() }]);
+        debug_assert!(applied.is_ok(), "memory does not fail");
     }
 
     /// All data is gone.
@@ -137,6 +154,7 @@ impl Host {
         self.kept = MemoryState::default();
         self.is_failing = false;
         self.is_full = false;
+        self.is_slow = false;
     }
 }
 

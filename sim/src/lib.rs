@@ -3,11 +3,14 @@
 //!
 //! ```text
 //! plan      what happens in this seed: cluster, load, faults, all by chance
+//! provoke   the same, made for one known bug
+//! fault     the kinds of faults
 //! world     the queue of events and the one loop over it
 //! broker    messages: lost, late, twice, cut off, flushed after a reconnect
 //! host      a storage node as a process: the real rules, the real log on a disk that fails
 //! clock     what time a process believes it is
 //! client    the real router with something to ask
+//! sweep     many seeds, several at a time
 //! watch     the invariants, checked after every step
 //! ```
 //!
@@ -20,9 +23,12 @@
 mod broker;
 mod client;
 mod clock;
+mod fault;
 mod host;
 mod outcome;
 mod plan;
+mod provoke;
+mod sweep;
 mod tally;
 mod watch;
 mod world;
@@ -30,5 +36,6 @@ mod world;
 pub use catena_storage::machine::Bug;
 pub use outcome::Failure;
 pub use plan::Plan;
+pub use sweep::{Sweep, SweepEnd, sweep};
 pub use tally::Tally;
 pub use world::{Run, run};

@@ -3,9 +3,11 @@
 //! Each seed has a random subset of the kinds of faults, each at a random rate (swarm testing,
 //! Groce et al. 2012): together they would hide what one of them alone shows.
 
+use crate::fault::FaultKind;
 use catena_storage::machine::Bug;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 
 /// What happens in a run.
 #[derive(Clone, Debug)]
@@ -21,19 +23,42 @@ pub struct Plan {
     /// A known bug that is put back.
     pub bug: Option<Bug>,
     pub(crate) nodes: usize,
+    pub(crate) replicas: usize,
     pub(crate) partitions: u16,
-    pub(crate) clients: u64,
-    pub(crate) keys: u64,
+    pub(crate) load: Load,
     pub(crate) tail_bytes: usize,
+    pub(crate) message_bytes: usize,
     pub(crate) segment_bytes: u64,
+    pub(crate) retention_ms: u64,
     pub(crate) network: Network,
     pub(crate) disk_us: (u64, u64),
-    /// Mean time between two faults of one kind, in microseconds; 0: never.
-    pub(crate) every: Every,
+    /// Mean times between faults, in microseconds; those that are missing never happen.
+    pub(crate) every: BTreeMap<FaultKind, u64>,
+    /// Of a hundred faults so many hit somebody who leads.
+    pub(crate) at_primary: u32,
+    /// Of a hundred nodes that come to lead so many are hit right after.
+    pub(crate) after_win: u32,
+    /// How long a machine is off, in microseconds.
+    pub(crate) off_us: (u64, u64),
+    /// How long a passing fault lasts, in microseconds.
+    pub(crate) lasts_us: (u64, u64),
     /// Most difference of wall clocks from real time, in microseconds.
     pub(crate) skew_us: u64,
     /// Most difference of the rate of monotonic clocks, in millionths.
     pub(crate) drift_ppm: i64,
+}
+
+/// What clients do.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) clients: u64,
+    pub(crate) keys: u64,
+    /// Of a hundred operations so many read the present, or a snapshot, or delete.
+    pub(crate) reads: u32,
+    pub(crate) snapshots: u32,
+    pub(crate) deletes: u32,
+    /// Snapshots lie up to this far in the future, in microseconds: clocks of clients differ, too.
+    pub(crate) ahead_us: u64,
 }
 
 /// How messages travel.
@@ -47,73 +72,82 @@ pub(crate) struct Network {
     pub(crate) twice_ppm: u32,
 }
 
-/// Mean times between faults.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Every {
-    pub(crate) kill: u64,
-    pub(crate) power_cut: u64,
-    pub(crate) pause: u64,
-    pub(crate) cut_in: u64,
-    pub(crate) cut_out: u64,
-    pub(crate) cut_both: u64,
-    pub(crate) cut_all: u64,
-    pub(crate) slow_consumer: u64,
-    pub(crate) wall_jump: u64,
-    pub(crate) wall_stop: u64,
-    pub(crate) sync_error: u64,
-    pub(crate) disk_full: u64,
-    pub(crate) wipe: u64,
-}
+/// Most times that messages take, in microseconds: one machine, one room, one country, one
+/// continent.
+const LATENCY_US: [u64; 6] = [200, 200, 2_000, 2_000, 15_000, 80_000];
+/// Messages that carry a few records each make sense only where a round trip is short: otherwise
+/// nobody would ever catch up.
+const SHORT_US: u64 = 2_000;
 
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x0063_6174_656e_6121);
-        let nodes = *[3, 3, 3, 3, 3, 5, 5, 1].get(rng.random_range(0..8)).unwrap_or(&3);
-        let mut every = Every::default();
-        let fault = |rng: &mut StdRng, from_ms: u64, to_ms: u64| {
-            if rng.random_bool(0.4) { 1_000 * rng.random_range(from_ms..to_ms) } else { 0 }
-        };
-        every.kill = fault(&mut rng, 2_000, 15_000);
-        every.power_cut = fault(&mut rng, 2_000, 15_000);
-        every.pause = fault(&mut rng, 1_000, 10_000);
-        every.cut_in = fault(&mut rng, 2_000, 12_000);
-        every.cut_out = fault(&mut rng, 2_000, 12_000);
-        every.cut_both = fault(&mut rng, 2_000, 12_000);
-        every.cut_all = fault(&mut rng, 8_000, 30_000);
-        every.slow_consumer = fault(&mut rng, 2_000, 10_000);
-        every.wall_jump = fault(&mut rng, 2_000, 15_000);
-        every.wall_stop = fault(&mut rng, 5_000, 20_000);
-        every.sync_error = fault(&mut rng, 5_000, 20_000);
-        every.disk_full = fault(&mut rng, 8_000, 30_000);
-        every.wipe = fault(&mut rng, 10_000, 30_000);
-        let often = |rng: &mut StdRng, most: u32| {
-            if rng.random_bool(0.5) { rng.random_range(0..most) } else { 0 }
-        };
-        let network = Network {
-            latency_us: (50, rng.random_range(60..2_000)),
-            slow_ppm: often(&mut rng, 50_000),
-            slow_us: rng.random_range(1_000..400_000),
-            lost_ppm: often(&mut rng, 80_000),
-            twice_ppm: often(&mut rng, 50_000),
+        let rng = &mut rng;
+        let nodes = one_of(rng, &[3, 3, 3, 3, 5, 5, 5, 1]);
+        let replicas = if nodes == 1 { 1 } else { one_of(rng, &[3, 3, 3, 3, 5, 5, 1]) };
+        let latency = one_of(rng, &LATENCY_US);
+        let message_bytes = match latency <= SHORT_US {
+            true => one_of(rng, &[256 * 1024, 256 * 1024, 4_000, 400]),
+            false => 256 * 1024,
         };
         Self {
             seed,
             faults_us: 60_000_000,
             heal_us: 20_000_000,
-            operations: 600,
+            operations: 900,
             bug: None,
             nodes,
+            replicas,
             partitions: rng.random_range(1..=3),
-            clients: rng.random_range(3..=8),
-            keys: rng.random_range(2..=6),
-            tail_bytes: *[400, 4_000, 1_000_000].get(rng.random_range(0..3)).unwrap_or(&4_000),
+            load: load(rng),
+            tail_bytes: one_of(rng, &[400, 4_000, 1_000_000]),
+            message_bytes,
             segment_bytes: rng.random_range(1_000..16_000),
-            network,
+            retention_ms: one_of(rng, &[20_000, 20_000, 4_000]),
+            network: network(rng, latency),
             disk_us: (100, rng.random_range(200..20_000)),
-            every,
+            every: every(rng),
+            at_primary: one_of(rng, &[0, 50, 90]),
+            after_win: one_of(rng, &[0, 0, 20, 60]),
+            off_us: (50_000, 8_000_000),
+            lasts_us: (10_000, one_of(rng, &[1_000_000, 6_000_000])),
             skew_us: if rng.random_bool(0.5) { rng.random_range(0..200_000) } else { 0 },
             drift_ppm: rng.random_range(0..20_000),
         }
     }
+}
+
+fn one_of<T: Copy>(rng: &mut StdRng, some: &[T]) -> T {
+    some[rng.random_range(0..some.len())]
+}
+
+fn load(rng: &mut StdRng) -> Load {
+    Load {
+        clients: rng.random_range(3..=8),
+        keys: rng.random_range(2..=6),
+        reads: one_of(rng, &[30, 30, 60]),
+        snapshots: one_of(rng, &[10, 10, 25]),
+        deletes: 8,
+        ahead_us: one_of(rng, &[0, 200_000]),
+    }
+}
+
+fn network(rng: &mut StdRng, latency: u64) -> Network {
+    let mut often = |most: u32| if rng.random_bool(0.5) { rng.random_range(0..most) } else { 0 };
+    let (slow_ppm, lost_ppm, twice_ppm) = (often(50_000), often(80_000), often(50_000));
+    let slow_us = rng.random_range(1_000..400_000);
+    Network { latency_us: (latency / 4, latency), slow_ppm, slow_us, lost_ppm, twice_ppm }
+}
+
+fn every(rng: &mut StdRng) -> BTreeMap<FaultKind, u64> {
+    let mut every = BTreeMap::new();
+    for kind in FaultKind::ALL {
+        let (least, most) = kind.usual_ms();
+        let mean_us = 1_000 * rng.random_range(least..most);
+        if rng.random_bool(0.3) {
+            every.insert(kind, mean_us);
+        }
+    }
+    every
 }

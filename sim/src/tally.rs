@@ -25,6 +25,11 @@ impl Tally {
         self.counts.get(what).copied().unwrap_or(0)
     }
 
+    /// All names, and how often each happened.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.counts.iter().map(|(what, number)| (*what, *number))
+    }
+
     /// Adds what happened in another run.
     pub fn merge(&mut self, other: &Self) {
         for (what, number) in &other.counts {

@@ -1,6 +1,9 @@
 //! The invariants, checked after every step of every node.
 
+use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::Mark;
+use catena_protocol::message::store::Tell;
+use catena_protocol::message::write::Written;
 use catena_protocol::placement::Member;
 use catena_protocol::{Key, Timestamp};
 use catena_storage::machine::View;
@@ -28,6 +31,7 @@ type Broken = (&'static str, String);
 const PRIMARY: &str = "1: at most one primary per partition and epoch serves; epochs only grow";
 const PREFIX: &str = "2: committed prefixes are equal; nothing committed is truncated";
 const CLOSED: &str = "3: closed timestamps only grow, and nothing commits at or below one";
+const CLOCK: &str = "3: a version is told only when the clock has reached it";
 const BOUNDS: &str = "8: every queue has a limit";
 
 impl Watch {
@@ -112,10 +116,125 @@ impl Watch {
         Ok(())
     }
 
+    /// Looks at an answer that a node is about to give at `now`. Who reads at a snapshot knows its
+    /// time already; everybody else must not learn of a version that is yet to come.
+    pub(crate) fn told(now: Now, wants_the_past: bool, tell: &Tell) -> Result<(), Broken> {
+        let version = match tell {
+            Tell::Record(record) if !wants_the_past => record.version,
+            Tell::Written(Written::Done { version, .. } | Written::Differs { version, .. }) => {
+                *version
+            }
+            _ => Timestamp::ZERO,
+        };
+        if version.0 > now.wall_us {
+            return Err((CLOCK, format!("{version} was told at {}", now.wall_us)));
+        }
+        Ok(())
+    }
+
     pub(crate) fn bounds(held: usize, most: usize) -> Result<(), Broken> {
         if held > most {
             return Err((BOUNDS, format!("{held} requests are held, {most} are allowed")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use catena_protocol::message::gossip::Part;
+    use catena_protocol::message::read::Record;
+    use catena_protocol::message::replicate::Position;
+    use catena_protocol::{DiskId, NodeId};
+    use catena_storage::state::{Content, Row, Stored};
+
+    fn member(name: &str) -> Member {
+        Member { node: NodeId::new(name).unwrap(), disk: DiskId([1; 16]) }
+    }
+
+    fn view() -> View {
+        View {
+            partition: 0,
+            part: Part::Primary,
+            epoch: 3,
+            serves: true,
+            halted: false,
+            primary: None,
+            last: Position { epoch: 3, index: 9 },
+            commit: 8,
+            hash: Some(77),
+            closed: Timestamp(500),
+            voters: Vec::new(),
+        }
+    }
+
+    fn row(version: u64, value: &[u8]) -> Changes {
+        let content = Content::Value(catena_protocol::Blob::from(value.to_vec()));
+        let stored = Stored { version: Timestamp(version), content };
+        let row = Row { partition: 0, key: Key::new("a").unwrap(), stored };
+        Changes { rows: vec![row], ..Changes::default() }
+    }
+
+    /// What is seen at a second look, after a good first one at `s0`.
+    fn second(host: usize, boot: u64, name: &str, view: &View) -> Option<&'static str> {
+        let mut watch = Watch::default();
+        watch.look(0, 1, &member("s0"), &self::view()).unwrap();
+        watch.look(host, boot, &member(name), view).err().map(|(rule, _)| rule)
+    }
+
+    #[test]
+    fn two_primaries_of_one_epoch_are_seen() {
+        assert_eq!(second(1, 1, "s1", &view()), Some(PRIMARY));
+        assert_eq!(second(1, 1, "s1", &View { serves: false, ..view() }), None);
+        assert_eq!(second(1, 1, "s1", &View { epoch: 4, ..view() }), None);
+    }
+
+    #[test]
+    fn a_node_that_falls_back_is_seen() {
+        assert_eq!(second(0, 1, "s0", &View { epoch: 2, ..view() }), Some(PRIMARY));
+        let shorter = View { commit: 7, hash: None, ..view() };
+        assert_eq!(second(0, 1, "s0", &shorter), Some(PREFIX));
+        assert_eq!(second(0, 1, "s0", &View { closed: Timestamp(499), ..view() }), Some(CLOSED));
+        // After a restart it may know less.
+        assert_eq!(second(0, 2, "s0", &shorter), None);
+    }
+
+    #[test]
+    fn different_logs_are_seen() {
+        let follower = View { serves: false, ..view() };
+        assert_eq!(second(1, 1, "s1", &View { hash: Some(78), ..follower.clone() }), Some(PREFIX));
+        assert_eq!(second(1, 1, "s1", &follower), None);
+    }
+
+    #[test]
+    fn a_commit_below_what_is_closed_is_seen() {
+        let mut watch = Watch::default();
+        watch.look(0, 1, &member("s0"), &view()).unwrap();
+        let applied = Position { epoch: 3, index: 8 };
+        let before = BTreeMap::from([(0, Mark { applied, ..Mark::default() })]);
+        assert_eq!(watch.apply(&row(500, b"x"), &before).unwrap_err().0, CLOSED);
+        watch.apply(&row(501, b"x"), &before).unwrap();
+        assert_eq!(watch.apply(&row(501, b"y"), &before).unwrap_err().0, PREFIX);
+    }
+
+    #[test]
+    fn a_version_that_is_yet_to_come_is_seen() {
+        let now = Now { wall_us: 500, mono_us: 0 };
+        let record =
+            |version| Tell::Record(Record { version: Timestamp(version), ..Record::default() });
+        assert_eq!(Watch::told(now, false, &record(501)).unwrap_err().0, CLOCK);
+        Watch::told(now, false, &record(500)).unwrap();
+        Watch::told(now, true, &record(501)).unwrap();
+        let written = Tell::Written(Written::Done { version: Timestamp(501), value: None });
+        assert_eq!(Watch::told(now, false, &written).unwrap_err().0, CLOCK);
+    }
+
+    #[test]
+    fn a_queue_above_its_limit_is_seen() {
+        assert_eq!(Watch::bounds(11, 10).unwrap_err().0, BOUNDS);
+        Watch::bounds(10, 10).unwrap();
     }
 }

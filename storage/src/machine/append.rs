@@ -166,7 +166,7 @@ impl<C> Node<C> {
             }
         }
         for (set, runs) in sets {
-            for runs in messages(runs) {
+            for runs in messages(runs, self.settings.message_bytes) {
                 let from = self.sender(now);
                 out.push(Effect::Push { set, push: Push { from, runs } });
             }
@@ -182,7 +182,7 @@ impl<C> Node<C> {
         let mut runs = Vec::new();
         let mut after = touched.first - 1;
         while after < touched.last {
-            let records = tail.records(after, touched.last, super::gossip::MESSAGE_BYTES);
+            let records = tail.records(after, touched.last, self.settings.message_bytes);
             let Some(before) = tail.position(after) else { break };
             let hash = tail.hash_at(after).unwrap_or_default();
             after += records.len() as u64;
@@ -201,13 +201,13 @@ impl<C> Node<C> {
 }
 
 /// Runs put together into messages.
-fn messages(runs: Vec<Run>) -> Vec<Vec<Run>> {
+fn messages(runs: Vec<Run>, most: usize) -> Vec<Vec<Run>> {
     let mut messages: Vec<Vec<Run>> = Vec::new();
     let mut bytes = usize::MAX;
     for run in runs {
         let more: usize = run.records.iter().map(|raw| raw.0.len()).sum();
         match messages.last_mut() {
-            Some(last) if bytes + more <= super::gossip::MESSAGE_BYTES => {
+            Some(last) if bytes + more <= most => {
                 bytes += more;
                 last.push(run);
             }

@@ -45,11 +45,32 @@ pub enum Bug {
     MarkApart,
     /// A write is told before the wall clock has reached its version.
     AnswerEarly,
+    /// A second vote is given in an epoch.
+    VoteTwice,
+    /// A candidate asks to succeed a primary that has not yielded to it.
+    UninvitedHeir,
+    /// A deposed primary keeps who waits for a record, and answers when another primary has
+    /// committed something at its index.
+    AnswerByIndex,
+    /// A sync counts for whatever stands at the index now, also if what was synced there has been
+    /// cut off since.
+    SyncedByIndex,
+    /// A piece of log is taken in behind any record with the right index, whatever its epoch.
+    PositionByIndex,
+    /// Snapshots are served, and versions given out, above the ceiling.
+    ServeAboveCeiling,
+    /// Timestamps are closed above the ceiling.
+    CloseAboveCeiling,
+    /// A process goes on after a sync that failed.
+    IgnoreSyncError,
+    /// What the log had behind the records that the state contains is taken for their
+    /// continuation at a start, although it was cut off.
+    StaleSuffix,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 29] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -70,5 +91,14 @@ impl Bug {
         Self::WipedVoter,
         Self::MarkApart,
         Self::AnswerEarly,
+        Self::VoteTwice,
+        Self::UninvitedHeir,
+        Self::AnswerByIndex,
+        Self::SyncedByIndex,
+        Self::PositionByIndex,
+        Self::ServeAboveCeiling,
+        Self::CloseAboveCeiling,
+        Self::IgnoreSyncError,
+        Self::StaleSuffix,
     ];
 }

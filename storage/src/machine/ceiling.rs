@@ -5,7 +5,7 @@
 //! finds there, so it never gives out a version that somebody has already read beyond. The
 //! record is written ahead of need, with what is appended anyway.
 
-use super::Node;
+use super::{Bug, Node};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
 use catena_protocol::message::replicate::Decision;
@@ -72,6 +72,9 @@ impl<C> Node<C> {
     /// Makes sure that a ceiling at or above `at` is in the log or about to be. Returns the index
     /// that must be committed first.
     pub(super) fn raise_ceiling(&mut self, now: Now, partition: u16, at: Timestamp) -> Option<u64> {
+        if self.has(Bug::ServeAboveCeiling) {
+            return None;
+        }
         let ceiling = &self.partitions[usize::from(partition)].ceiling;
         if at.plus_ms(RENEW_MS) > ceiling.highest() {
             let new = self.clock.read(now.wall_us).max(at).plus_ms(AHEAD_MS);

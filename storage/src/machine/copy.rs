@@ -28,8 +28,6 @@ use std::collections::BTreeMap;
 const PIECE_AGAIN_US: u64 = 200_000;
 /// The log behind a copy stays for so long after the last piece was asked for.
 const PIN_US: u64 = 10_000_000;
-/// Bytes of one piece, about.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// A copy that is being taken over.
 #[derive(Clone, Debug)]
@@ -156,7 +154,8 @@ impl<C> Node<C> {
             }
         };
         partition.pins.insert(to.clone(), (mark.clone(), until_us));
-        let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), PIECE_BYTES)?;
+        let most = self.settings.message_bytes;
+        let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), most)?;
         let piece = Piece { partition: number, epoch, from, next, mark, items };
         out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
         Ok(())

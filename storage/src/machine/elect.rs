@@ -53,7 +53,9 @@ impl<C> Node<C> {
             self.follow(now, number, epoch, known, out);
             return Ok(());
         }
-        self.campaign(now, number, Round::Canvass, state, out)
+        let hasty = self.has(Bug::UninvitedHeir);
+        let round = if hasty { Round::Succession } else { Round::Canvass };
+        self.campaign(now, number, round, state, out)
     }
 
     fn elect_soon(&mut self, now: Now, number: u16) {
@@ -145,7 +147,7 @@ impl<C> Node<C> {
         let old = candidacy.epoch < partition.epoch;
         let taken = candidacy.epoch == partition.epoch
             && partition.voted.as_ref().is_none_or(|voted| voted != from);
-        if behind || old || taken {
+        if behind || old || (taken && !self.has(Bug::VoteTwice)) {
             return false;
         }
         if candidacy.round == Round::Succession && candidacy.epoch == partition.epoch + 1 {

@@ -164,8 +164,10 @@ impl<C> Node<C> {
     /// Whether the log here has this position, so that it is the same up to there.
     pub(super) fn is_known(&self, number: u16, position: Position) -> bool {
         let partition = &self.partitions[usize::from(number)];
+        let here = partition.tail.position(position.index);
         position.index <= partition.pending.committed_index()
-            || partition.tail.position(position.index) == Some(position)
+            || here == Some(position)
+            || (self.has(Bug::PositionByIndex) && here.is_some())
     }
 
     /// What is wrong if the log here has this position with another hash, or something else

@@ -12,8 +12,6 @@ use catena_protocol::message::gossip::{
 use catena_protocol::placement::Member;
 use std::collections::BTreeMap;
 
-/// Bytes of records in one message, about. A single record may be longer.
-pub(super) const MESSAGE_BYTES: usize = 256 * 1024;
 /// Whoever is heard for so long without a break is settled: partitions may be handed over to it.
 const SETTLED_US: u64 = 2_000_000;
 /// Whoever was silent for longer has to settle anew.

@@ -194,6 +194,7 @@ impl<C> Node<C> {
     /// Nothing commits any more at or below what this returns, except what is committed.
     pub(super) fn close(&mut self, now: Now, number: u16) -> Timestamp {
         let careless = self.has(Bug::CloseInFlight);
+        let boundless = self.has(Bug::CloseAboveCeiling);
         let partition = &mut self.partitions[usize::from(number)];
         let Role::Primary(leading) = &partition.role else { return partition.closed };
         if partition.pending.committed_index() < leading.began {
@@ -203,7 +204,8 @@ impl<C> Node<C> {
         let open = partition.pending.first_undecided();
         let below = open.map_or(Timestamp::MAX, |version| Timestamp(version.0.saturating_sub(1)));
         let below = if careless { Timestamp::MAX } else { below };
-        let closed = partition.ceiling.granted().min(present).min(below);
+        let granted = if boundless { Timestamp::MAX } else { partition.ceiling.granted() };
+        let closed = granted.min(present).min(below);
         self.clock.reach(closed);
         partition.closed = partition.closed.max(closed);
         partition.closed
@@ -332,7 +334,7 @@ impl<C> Node<C> {
             hash: partition.tail.hash_at(before.index).unwrap_or_default(),
             commit: partition.pending.committed_index(),
             closed,
-            records: partition.tail.records(before.index, last, super::gossip::MESSAGE_BYTES),
+            records: partition.tail.records(before.index, last, self.settings.message_bytes),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
 use super::voters::Voters;
-use super::{Effect, Node, Settings};
+use super::{Bug, Effect, Node, Settings};
 use crate::state::{Changes, Content, NotAnInteger, State, StateError};
 use catena_protocol::clock::{HybridClock, Now};
 use catena_protocol::codec::{Raw, encode};
@@ -160,6 +160,7 @@ impl<C> Node<C> {
     ) -> Result<(), RestoreError> {
         let (number, index) = (record.partition, record.index);
         let partitions = self.settings.partitions;
+        let keeps_suffix = self.has(Bug::StaleSuffix);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else {
             return Err(RestoreError::Partition { partition: number, partitions });
         };
@@ -168,20 +169,25 @@ impl<C> Node<C> {
             partition.epoch = record.epoch;
             partition.voted = None;
         }
-        if partition.copying.is_some() || index <= partition.mark.applied.index {
+        if partition.copying.is_some() {
             return Ok(());
         }
-        let last = partition.tail.last().index;
-        if index > last + 1 {
-            let expected = last + 1;
-            return Err(RestoreError::Gap { partition: number, expected, found: index });
+        let applied = partition.mark.applied.index;
+        if index <= applied && keeps_suffix {
+            return Ok(());
         }
-        if index <= last {
-            // Another primary decided otherwise.
-            partition.tail.truncate(index - 1);
-            partition.voters.truncate(index - 1);
-            let freed = partition.pending.truncate(index - 1);
-            self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        // Another primary decided otherwise from here on. The state may contain that already: what
+        // stood behind it is cut off all the same.
+        self.cut_behind(number, (index - 1).max(applied));
+        let last = self.partitions[usize::from(number)].tail.last();
+        // Epochs never fall along a log: this was cut off when a copy was taken over, or by
+        // records that the state contains.
+        if index <= applied || (record.epoch < last.epoch && !keeps_suffix) {
+            return Ok(());
+        }
+        if index > last.index + 1 {
+            let expected = last.index + 1;
+            return Err(RestoreError::Gap { partition: number, expected, found: index });
         }
         let raw = Raw(encode(&record).into());
         self.adopt(record, raw, state)?.map_err(|reason| RestoreError::Impossible {
@@ -191,6 +197,16 @@ impl<C> Node<C> {
         })?;
         self.partitions[usize::from(number)].synced = index;
         Ok(())
+    }
+
+    /// Nothing that was found behind `index` so far counts.
+    fn cut_behind(&mut self, number: u16, index: u64) {
+        let partition = &mut self.partitions[usize::from(number)];
+        partition.tail.truncate(index);
+        partition.synced = partition.synced.min(index);
+        partition.voters.truncate(index);
+        let freed = partition.pending.truncate(index);
+        self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }
 
     /// Puts a record that somebody else decided behind the last one.

@@ -1,7 +1,7 @@
 //! What a replica is: follower, candidate or primary.
 
 use super::settings::PROMISE_US;
-use super::{Effect, Event, Node};
+use super::{Bug, Effect, Event, Node};
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
 use catena_protocol::message::gossip::Round;
@@ -117,7 +117,9 @@ impl<C> Node<C> {
             partition.ceiling.forget_asked();
             partition.pins.clear();
             out.push(Effect::Event(Event::Follows { partition: number }));
-            self.turn_away(number, hint.as_ref(), out);
+            if !self.has(Bug::AnswerByIndex) {
+                self.turn_away(number, hint.as_ref(), out);
+            }
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Settings {
     /// Bytes of log that are kept in memory for replicas that missed something. What is older
     /// they get as a copy of the state. Shared out equally among the partitions of a node.
     pub tail_bytes: usize,
+    /// Bytes of log, or of a copied state, in one message between nodes, about: a single record
+    /// may be longer. Well below what the broker takes (1 MiB by default).
+    pub message_bytes: usize,
     /// A mistake that was put back. Without the feature `bugs` it is not made.
     pub bug: Option<Bug>,
 }
@@ -55,6 +58,7 @@ impl Default for Settings {
             held: 65_536,
             pending_bytes: 64 * 1024 * 1024,
             tail_bytes: 128 * 1024 * 1024,
+            message_bytes: 256 * 1024,
             bug: None,
         }
     }

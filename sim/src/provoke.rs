@@ -1,0 +1,173 @@
+//! Plans that make a known bug likely to show: little but what it takes, often.
+
+use crate::fault::FaultKind;
+use crate::plan::Plan;
+use catena_storage::machine::Bug;
+
+impl Plan {
+    /// A plan of a seed in which a bug is put back and likely to show.
+    pub fn provoking(bug: Bug, seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        plan.bug = Some(bug);
+        match bug {
+            Bug::NoLease => plan.stale_reads(),
+            Bug::UninvitedHeir => plan.impatience(),
+            Bug::LeaseFromReceipt => plan.slow_answers(),
+            Bug::VoteNotDurable | Bug::VoteTwice | Bug::VoteForAnybody | Bug::StaleSuffix => {
+                plan.rivals();
+            }
+            Bug::CommitOldEpochs => plan.short_reigns(),
+            Bug::SyncedByIndex => plan.late_syncs(),
+            Bug::MergeCopy | Bug::CopyNotDurable => plan.copies(),
+            Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
+                plan.future_snapshots();
+            }
+            Bug::MarkApart | Bug::AckBeforeSync => {
+                plan.only(&[(FaultKind::PowerCut, 2_000), (FaultKind::Blackout, 6_000)]);
+            }
+            Bug::IgnoreSyncError => {
+                plan.only(&[(FaultKind::SyncError, 3_000), (FaultKind::Kill, 4_000)]);
+            }
+            Bug::WipedVoter => {
+                plan.only(&[
+                    (FaultKind::Wipe, 3_000),
+                    (FaultKind::Link, 1_500),
+                    (FaultKind::CutIn, 1_500),
+                    (FaultKind::Kill, 4_000),
+                ]);
+                plan.small();
+                plan.off_us = (10_000, 1_000_000);
+            }
+            Bug::ServeAtOnce
+            | Bug::TruncateToCommit
+            | Bug::NoFencing
+            | Bug::DirtyRead
+            | Bug::NoDedupe
+            | Bug::ReadUnclosed
+            | Bug::CloseInFlight
+            | Bug::CloseWithoutCommit
+            | Bug::AnswerByIndex
+            | Bug::PositionByIndex
+            | Bug::AnswerEarly => {}
+        }
+        plan
+    }
+
+    /// These faults and no others, with their mean times in milliseconds.
+    fn only(&mut self, faults: &[(FaultKind, u64)]) {
+        self.every = faults.iter().map(|(kind, ms)| (*kind, ms * 1_000)).collect();
+    }
+
+    /// The fewest replicas among which there is a majority, and few keys, so that whatever goes
+    /// wrong meets somebody who looks.
+    fn small(&mut self) {
+        self.nodes = 3;
+        self.replicas = 3;
+        self.partitions = 1;
+        self.load.clients = 6;
+        self.load.keys = 2;
+        self.network.latency_us = (50, 1_000);
+        self.network.slow_ppm = 0;
+        self.network.lost_ppm = 0;
+        self.network.twice_ppm = 0;
+        self.disk_us = (100, 2_000);
+        self.drift_ppm = 0;
+        self.skew_us = 0;
+        self.at_primary = 50;
+        self.after_win = 0;
+        self.lasts_us = (300_000, 1_500_000);
+    }
+
+    /// Primaries that are alone with some of the clients for a while.
+    fn stale_reads(&mut self) {
+        self.only(&[
+            (FaultKind::Split, 1_500),
+            (FaultKind::Link, 1_500),
+            (FaultKind::Pause, 3_000),
+        ]);
+        self.small();
+        self.operations *= 3;
+        self.load.reads = 60;
+    }
+
+    /// Acknowledgements that were sent long before they arrive.
+    fn slow_answers(&mut self) {
+        self.stale_reads();
+        self.operations *= 2;
+        self.network.slow_ppm = 150_000;
+        self.network.slow_us = 900_000;
+    }
+
+    /// Nodes that do not hear their primary while others do, and whose log is not behind for that,
+    /// because little is written.
+    fn impatience(&mut self) {
+        self.only(&[(FaultKind::Link, 700)]);
+        self.small();
+        self.operations *= 5;
+        self.load.reads = 93;
+        self.load.snapshots = 0;
+        self.lasts_us = (700_000, 1_200_000);
+        self.network.slow_ppm = 50_000;
+        self.network.slow_us = 400_000;
+        self.after_win = 0;
+    }
+
+    /// Candidates that do not hear of each other, and voters that begin anew.
+    fn rivals(&mut self) {
+        self.only(&[(FaultKind::Kill, 1_500), (FaultKind::Split, 2_500), (FaultKind::Link, 2_000)]);
+        self.small();
+        self.after_win = 90;
+        self.off_us = (10_000, 400_000);
+        self.network.latency_us = (1_000, 10_000);
+    }
+
+    /// Primaries whose records reach a few of the others, one at a time, before they are gone.
+    fn short_reigns(&mut self) {
+        self.only(&[(FaultKind::PowerCut, 3_000), (FaultKind::Split, 2_500)]);
+        self.small();
+        self.message_bytes = 1;
+        self.after_win = 90;
+        self.off_us = (10_000, 2_000_000);
+        self.tail_bytes = 1_000_000;
+        self.network.latency_us = (500, 5_000);
+        self.disk_us = (100, 60_000);
+    }
+
+    /// Replicas that come back when neither the log nor the deleted records are there any more.
+    fn copies(&mut self) {
+        self.only(&[(FaultKind::Absence, 6_000), (FaultKind::PowerCut, 2_000)]);
+        self.small();
+        self.load.deletes = 25;
+        self.tail_bytes = 400;
+        self.message_bytes = 400;
+        self.retention_ms = 2_000;
+    }
+
+    /// Reads at snapshots ahead of the clocks, just before another one leads.
+    fn future_snapshots(&mut self) {
+        self.only(&[
+            (FaultKind::Kill, 2_000),
+            (FaultKind::WallJump, 2_000),
+            (FaultKind::Split, 3_000),
+        ]);
+        self.small();
+        self.load.snapshots = 40;
+        self.load.ahead_us = 400_000;
+        self.skew_us = 200_000;
+        self.at_primary = 90;
+    }
+
+    /// Records that reach few of many, and are still on their way to a slow disk there when
+    /// another primary, elected by the rest, replaces them.
+    fn late_syncs(&mut self) {
+        self.only(&[(FaultKind::SlowDisk, 1_000), (FaultKind::Kill, 1_200)]);
+        self.small();
+        self.nodes = 5;
+        self.replicas = 5;
+        self.load.reads = 10;
+        self.network.lost_ppm = 200_000;
+        self.after_win = 70;
+        self.off_us = (200_000, 1_500_000);
+        self.lasts_us = (800_000, 4_000_000);
+    }
+}

@@ -1,0 +1,202 @@
+//! What a step of a node asks for: its log and its state are written, messages leave.
+
+use super::nodes::PERSIST_US;
+use super::{Happening, World, between};
+use crate::broker::{Message, Party};
+use crate::host::{Caller, Death};
+use catena_protocol::NodeId;
+use catena_protocol::message::gossip::{Letter, Line, Push};
+use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
+use catena_storage::machine::{Bug, Effect, Entry, Event, Input};
+use catena_storage::state::{Changes, State};
+use rand::Rng;
+use std::collections::BTreeMap;
+
+/// Time between two heartbeats of a node.
+pub(super) const HEARTBEAT_US: u64 = 500_000;
+/// How long a disk takes that is slow.
+const SLOW_DISK_US: (u64, u64) = (10_000, 1_000_000);
+
+impl World {
+    pub(super) fn carry_out(&mut self, host: usize, boot: u64, effects: Vec<Effect<Caller>>) {
+        let mut lines: BTreeMap<NodeId, Vec<_>> = BTreeMap::new();
+        let me = Party::Node(host);
+        for effect in effects {
+            match effect {
+                Effect::Append { frame, entries } => self.write(host, boot, frame, entries),
+                Effect::Apply { batch, changes, durable } => {
+                    self.apply(host, boot, batch, changes, durable);
+                }
+                Effect::Reply { to, response } => {
+                    let message = Message::Response(Box::new(response));
+                    self.send(me, Party::Client(to), message);
+                }
+                Effect::Gossip(digest) => {
+                    for other in 0..self.hosts.len() {
+                        self.send(me, Party::Node(other), Message::Digest(digest.clone()));
+                    }
+                }
+                Effect::Push { set, push } => self.push(host, set, &push),
+                Effect::Send { to, line } => lines.entry(to).or_default().push(line),
+                Effect::Event(event) => self.event(host, &event),
+            }
+        }
+        self.send_letters(host, lines);
+    }
+
+    fn send_letters(&mut self, host: usize, lines: BTreeMap<NodeId, Vec<Line>>) {
+        for (to, lines) in lines {
+            let from = self.hosts[host].sender();
+            if let Some(other) = self.hosts.iter().position(|host| host.node == to) {
+                let letter = Message::Letter(Letter { from, lines });
+                self.send(Party::Node(host), Party::Node(other), letter);
+            }
+        }
+    }
+
+    fn push(&mut self, host: usize, set: usize, push: &Push) {
+        let Some(process) = &self.hosts[host].process else { return };
+        let nodes = process.machine.sets()[set].clone();
+        self.tally.count("pushes");
+        for other in 0..self.hosts.len() {
+            if nodes.contains(&self.hosts[other].node) {
+                self.send(Party::Node(host), Party::Node(other), Message::Push(push.clone()));
+            }
+        }
+    }
+
+    fn apply(&mut self, host: usize, boot: u64, batch: u64, changes: Changes, durable: bool) {
+        if let Err((rule, what)) = self.watch.apply(&changes, &self.marks[host]) {
+            self.fail(rule, what);
+        }
+        self.marks[host].extend(changes.marks.iter().cloned());
+        self.tally.add("records applied", changes.rows.len() as u64);
+        let wait = self.rng.random_range(20..5_000);
+        let at_us = self.at_us;
+        let Some(process) = &mut self.hosts[host].process else { return };
+        process.applying.push_back((batch, changes, durable));
+        process.state_busy_us = process.state_busy_us.max(at_us) + wait;
+        let done = process.state_busy_us;
+        self.at(done, Happening::Applied { host, boot });
+    }
+
+    pub(super) fn event(&mut self, host: usize, event: &Event) {
+        self.note(|| format!("s{host} {event:?}"));
+        let Some(process) = &mut self.hosts[host].process else { return };
+        match event {
+            Event::Leads { partition, epoch } => {
+                process.leads.insert(*partition, *epoch);
+                self.tally.count("elections won");
+            }
+            Event::Follows { partition } => drop(process.leads.remove(partition)),
+            Event::Campaigns { .. } => self.tally.count("elections begun"),
+            Event::Copies { .. } => self.tally.count("copies of the state"),
+            Event::Halts { .. } => self.tally.count("replicas halted"),
+        }
+        if matches!(event, Event::Leads { .. } | Event::Follows { .. }) {
+            self.heartbeat(host);
+        }
+        if matches!(event, Event::Leads { .. }) {
+            self.strike_after_win(host);
+        }
+    }
+
+    pub(super) fn write(&mut self, host: usize, boot: u64, frame: u64, entries: Vec<Entry>) {
+        let slow = self.hosts[host].is_slow;
+        let takes = between(&mut self.rng, if slow { SLOW_DISK_US } else { self.plan.disk_us });
+        let at_us = self.at_us;
+        let Some(process) = &mut self.hosts[host].process else { return };
+        process.writing.push_back((frame, entries));
+        process.log_busy_us = process.log_busy_us.max(at_us) + takes;
+        let done = process.log_busy_us;
+        self.at(done, Happening::Written { host, boot });
+    }
+
+    pub(super) fn written(&mut self, host: usize, boot: u64) {
+        if self.waits(host, boot, |host, boot| Happening::Written { host, boot }) {
+            return;
+        }
+        let Some(process) = &mut self.hosts[host].process else { return };
+        let Some((frame, entries)) = process.writing.pop_front() else { return };
+        let careless = self.plan.bug == Some(Bug::IgnoreSyncError);
+        if process.log.append(&entries).is_err() && !careless {
+            return self.dies_of_its_disk(host);
+        }
+        self.tally.count("syncs");
+        self.step(host, boot, Input::Synced { frame });
+    }
+
+    /// A process must not go on with a disk that refused; somebody starts it again.
+    pub(super) fn dies_of_its_disk(&mut self, host: usize) {
+        self.tally.count("processes ended by their disk");
+        self.stop(host, Death::Kill);
+        let off = between(&mut self.rng, self.plan.off_us);
+        self.after(off, Happening::Boots { host });
+    }
+
+    /// Whether a process is paused, so that something comes later; or gone, so that it never does.
+    pub(super) fn waits(
+        &mut self,
+        host: usize,
+        boot: u64,
+        again: impl Fn(usize, u64) -> Happening,
+    ) -> bool {
+        if !self.is(host, boot, |_| true) {
+            return true;
+        }
+        let until = self.hosts[host].paused_until_us;
+        let paused = until > self.at_us;
+        if paused {
+            self.at(until, again(host, boot));
+        }
+        paused
+    }
+
+    pub(super) fn applied(&mut self, host: usize, boot: u64) {
+        if self.waits(host, boot, |host, boot| Happening::Applied { host, boot }) {
+            return;
+        }
+        let here = &mut self.hosts[host];
+        let Some(process) = &mut here.process else { return };
+        let Some((batch, durable)) = process.apply() else { return };
+        if durable {
+            here.persisted = process.state.clone();
+        }
+        self.step(host, boot, Input::Applied { batch });
+    }
+
+    pub(super) fn persist(&mut self, host: usize, boot: u64) {
+        if self.waits(host, boot, |host, boot| Happening::Persists { host, boot }) {
+            return;
+        }
+        let partitions = self.plan.partitions;
+        let here = &mut self.hosts[host];
+        let Some(process) = &mut here.process else { return };
+        here.persisted = process.state.clone();
+        let applied: BTreeMap<u16, u64> = (0..partitions)
+            .filter_map(|p| Some((p, process.state.mark(p).ok()?.applied.index)))
+            .collect();
+        match process.log.release(&applied) {
+            Ok(removed) => self.tally.add("log files released", removed as u64),
+            Err(_) if self.plan.bug == Some(Bug::IgnoreSyncError) => {}
+            Err(_) => return self.dies_of_its_disk(host),
+        }
+        self.after(PERSIST_US, Happening::Persists { host, boot });
+    }
+
+    pub(super) fn heartbeat(&mut self, host: usize) {
+        let here = &self.hosts[host];
+        let Some(process) = &here.process else { return };
+        if here.paused_until_us > self.at_us {
+            return;
+        }
+        let led = process.machine.led().map(|(partition, epoch)| Led { partition, epoch });
+        let load = Load::Storage { partitions: self.plan.partitions, led: led.collect() };
+        let (node, boot) = (here.node.clone(), process.boot);
+        let heartbeat = Heartbeat { node, boot, draining: false, load };
+        for client in 0..self.clients.len() {
+            let to = Party::Client(client as u64);
+            self.send(Party::Node(host), to, Message::Heartbeat(heartbeat.clone()));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The end of a run: everything heals, and must make progress.
+
+use super::World;
+use super::asks::ANSWERED;
+use crate::client::{Client, Purpose};
+use crate::clock::right;
+use crate::fault::FaultKind;
+
+impl World {
+    pub(super) fn heal(&mut self) {
+        self.note(|| "everything heals".to_owned());
+        self.healed = true;
+        self.broker.healed = true;
+        for host in 0..self.hosts.len() {
+            self.hosts[host].clock.offset_us = 0;
+            for kind in FaultKind::ALL {
+                self.end(kind, host);
+            }
+            self.start(host);
+        }
+    }
+
+    /// Everything must make progress: every partition is led, every operation ends, every replica
+    /// catches up.
+    pub(super) fn recover(&mut self) {
+        let begin = self.at_us;
+        let end = begin + self.plan.heal_us;
+        self.go_until(begin + self.plan.heal_us * 3 / 4);
+        for number in 0..self.plan.load.keys {
+            let key = format!("key-{number}");
+            let now = right(self.at_us);
+            let partitions = self.plan.partitions;
+            let mut effects = Vec::new();
+            let purpose = Purpose::Final(key.clone());
+            self.clients[0].ask(now, partitions, (&key, Client::look(&key)), purpose, &mut effects);
+            self.client_effects(0, effects);
+        }
+        self.go_until(end);
+        if self.failure.is_none() {
+            self.check_recovered();
+        }
+    }
+
+    pub(super) fn check_recovered(&mut self) {
+        if let Some(client) = self.clients.iter().find(|client| !client.open.is_empty()) {
+            let what = format!("client {} still waits: {:?}", client.id, client.open);
+            return self.fail(ANSWERED, what);
+        }
+        for number in 0..self.plan.partitions {
+            if let Err(what) = self.has_recovered(number) {
+                return self.fail("everything recovers", format!("partition {number}: {what}"));
+            }
+        }
+    }
+
+    fn has_recovered(&self, number: u16) -> Result<(), String> {
+        let processes = self.hosts.iter().filter_map(|host| host.process.as_ref());
+        let views: Vec<_> = processes
+            .filter_map(|process| process.machine.views().find(|v| v.partition == number))
+            .collect();
+        let serving = views.iter().filter(|view| view.serves).count();
+        if serving != 1 {
+            return Err(format!("{serving} primaries: {views:?}"));
+        }
+        let commits: Vec<u64> = views.iter().map(|view| view.commit).collect();
+        let (least, most) = (commits.iter().min(), commits.iter().max());
+        // What was written just now may still be on its way.
+        if least.zip(most).is_some_and(|(least, most)| least + 3 < *most) {
+            return Err(format!("commits {commits:?}"));
+        }
+        let voters = views.iter().map(|view| view.voters.len()).min().unwrap_or(0);
+        if voters != self.hosts.len().min(self.plan.replicas) {
+            return Err(format!("{voters} voters: {views:?}"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn recovered(prepare: impl FnOnce(&mut World)) -> Option<&'static str> {
+        let mut world = World::new(Plan::of(1), false);
+        world.begin();
+        world.heal();
+        world.go_until(5_000_000);
+        world.clients.iter_mut().for_each(|client| client.open.clear());
+        prepare(&mut world);
+        world.check_recovered();
+        world.failure.map(|failure| failure.rule)
+    }
+
+    #[test]
+    fn whoever_does_not_recover_is_seen() {
+        assert_eq!(recovered(|_| {}), None);
+        let waits = |world: &mut World| {
+            world.clients[0].open.insert(1, (Purpose::Final("a".to_owned()), 0));
+        };
+        assert_eq!(recovered(waits), Some(ANSWERED));
+        let gone = |world: &mut World| world.hosts.iter_mut().for_each(|host| host.process = None);
+        assert_eq!(recovered(gone), Some("everything recovers"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Messages on their way: the broker decides what becomes of them, and processes that stand still
+//! get them later.
+
+use super::{Happening, World};
+use crate::broker::{Fate, Message, Party};
+use catena_client::machine::Input as ClientInput;
+use catena_protocol::message::store::Tell;
+use catena_storage::machine::Input;
+
+impl World {
+    pub(super) fn send(&mut self, from: Party, to: Party, message: Message) {
+        self.tally.count("messages");
+        let fate = self.broker.send(&mut self.rng, self.at_us, from, to, &message);
+        self.fate(fate, from, to, message);
+    }
+
+    pub(super) fn fate(&mut self, fate: Fate, from: Party, to: Party, message: Message) {
+        match fate {
+            Fate::Arrives(at) => self.at(at, Happening::Arrives { from, to, message }),
+            Fate::ArrivesTwice(first, second) => {
+                self.tally.count("fault: message twice");
+                let again = message.clone();
+                self.at(first, Happening::Arrives { from, to, message });
+                self.at(second, Happening::Arrives { from, to, message: again });
+            }
+            Fate::Lost => self.tally.count("fault: message lost"),
+            Fate::Waits => self.tally.count("fault: message late, after a reconnect"),
+        }
+    }
+
+    pub(super) fn arrive(&mut self, from: Party, to: Party, message: Message) {
+        match to {
+            Party::Node(host) => self.arrive_at_node(from, host, message),
+            Party::Client(client) => {
+                let client = usize::try_from(client).unwrap_or(usize::MAX);
+                self.arrive_at_client(client, message);
+            }
+        }
+    }
+
+    pub(super) fn arrive_at_node(&mut self, from: Party, host: usize, message: Message) {
+        let here = &self.hosts[host];
+        let Some(process) = &here.process else { return };
+        let boot = process.boot;
+        if here.paused_until_us > self.at_us {
+            let until = here.paused_until_us;
+            return self.at(until, Happening::Arrives { from, to: Party::Node(host), message });
+        }
+        let input = match message {
+            Message::Push(push) => Input::Push(push),
+            Message::Digest(digest) => Input::Digest(digest),
+            Message::Letter(letter) => Input::Letter(letter),
+            Message::Request { from, request } => Input::Requests(vec![(from, *request)]),
+            Message::Response(_) | Message::Heartbeat(_) | Message::Nobody { .. } => return,
+        };
+        self.step(host, boot, input);
+    }
+
+    pub(super) fn arrive_at_client(&mut self, client: usize, message: Message) {
+        let input = match message {
+            Message::Response(response)
+                if self.clients[client].direct.contains_key(&response.id) =>
+            {
+                let asked = self.clients[client].direct.remove(&response.id);
+                if let Some(((key, at), Tell::Record(record))) = asked.zip(Some(response.tell)) {
+                    self.snapshot(key, at, &record);
+                }
+                return;
+            }
+            Message::Response(response) => ClientInput::Told(*response),
+            Message::Heartbeat(heartbeat) => ClientInput::Alive(heartbeat),
+            Message::Nobody { to, turn } => ClientInput::Refused { to, turn },
+            _ => return,
+        };
+        self.client(client, input);
+    }
+}
