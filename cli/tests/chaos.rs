@@ -10,7 +10,7 @@ use tokio::sync::watch;
 async fn what_clients_saw_of_a_broken_cluster_can_be() {
     let plan = Plan { seed: 1, ..Plan::new(env!("CARGO_BIN_EXE_catena")) };
     let (_stop, stopped) = watch::channel(false);
-    let run = run(&plan, stopped, |line| println!("{line}"));
+    let run = Box::pin(run(&plan, stopped, |line| println!("{line}")));
     let report = within(300, "the end of the run", run).await.unwrap();
     println!("{report}");
     assert!(report.is_good(), "{:?}, see {:?}", report.wrong(), report.folder());
