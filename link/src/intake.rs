@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 #[derive(Default)]
 pub struct Intake<T: Copy + Unpin> {
     streams: SelectAll<Tagged<T>>,
+    /// The last subscription ended while messages were taken that came before.
+    ended: bool,
 }
 
 struct Tagged<T> {
@@ -30,11 +32,12 @@ impl<T: Copy + Unpin> futures_util::Stream for Tagged<T> {
 impl<T: Copy + Unpin> Intake<T> {
     /// No subscriptions yet; until there is one, `next` never returns.
     pub fn new() -> Self {
-        Self { streams: SelectAll::new() }
+        Self { streams: SelectAll::new(), ended: false }
     }
 
     /// Adds a subscription.
     pub fn add(&mut self, tag: T, subscriber: Subscriber) {
+        self.ended = false;
         self.streams.push(Tagged { tag, subscriber });
     }
 
@@ -51,6 +54,9 @@ impl<T: Copy + Unpin> Intake<T> {
     /// Waits for a message and takes it with everything else that is ready, at most `most`.
     /// Returns false when every subscription has ended. Nothing is lost if the future is dropped.
     pub async fn next(&mut self, most: usize, out: &mut Vec<(T, Message)>) -> bool {
+        if self.ended {
+            return false;
+        }
         if self.streams.is_empty() {
             return std::future::pending().await;
         }
@@ -60,7 +66,11 @@ impl<T: Copy + Unpin> Intake<T> {
         while out.len() < most {
             match self.streams.poll_next_unpin(&mut context) {
                 Poll::Ready(Some(more)) => out.push(more),
-                Poll::Ready(None) | Poll::Pending => break,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    break;
+                }
+                Poll::Pending => break,
             }
         }
         true

@@ -93,7 +93,7 @@ impl World {
     pub(super) fn ask_one(&mut self, client: usize) {
         let now = right(self.at_us);
         let at_us = self.at_us;
-        if self.clients[client].open.len() >= 8 {
+        if self.clients[client].open.len() >= 16 {
             return;
         }
         let wish = self.clients[client].wish(&mut self.rng, &self.plan.load, now);

@@ -170,7 +170,16 @@ impl<D: Disk> Log<D> {
         for reach in sealed.iter().map(|sealed| &sealed.reach).chain([&active.reach]) {
             votes.extend(reach.votes.clone());
         }
-        Ok(Self { disk, identity, segment_bytes, ahead: 0, active, sealed, votes, buffer: Vec::new() })
+        Ok(Self {
+            disk,
+            identity,
+            segment_bytes,
+            ahead: 0,
+            active,
+            sealed,
+            votes,
+            buffer: Vec::new(),
+        })
     }
 
     /// From now on files are made longer by so many zeros at a time, ahead of need. A sync of what
