@@ -32,7 +32,7 @@ impl Home {
         }
         let (store, news) = (self.store.clone(), self.news.clone());
         tokio::spawn(async move {
-            let tell = store.ask(job.home(), ask).await.unwrap_or_else(Tell::Fault);
+            let tell = store.ask_home(job, ask).await.unwrap_or_else(Tell::Fault);
             let _ = news.send(News::Told { job, commits, tell }).await;
         });
     }

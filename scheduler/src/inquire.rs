@@ -35,7 +35,7 @@ impl Inquiry {
     /// Answers it.
     pub(crate) async fn answer(self) {
         let store = self.store.with_timeout(HOME);
-        let told = store.ask(self.job.home(), Ask::Outcome(self.job)).await;
+        let told = store.ask_home(self.job, Ask::Outcome(self.job)).await;
         match told {
             Ok(Tell::Outcome(Some(outcome))) => self.ended(outcome).await,
             told => match self.in_flight().await {

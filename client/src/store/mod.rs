@@ -119,6 +119,15 @@ impl Store {
         Ok(self.tell(partition, ask).await?)
     }
 
+    /// Asks the home of a job about it, as [`Store::ask`] does.
+    ///
+    /// # Errors
+    /// As of [`Store::ask`].
+    pub async fn ask_home(&self, job: JobId, ask: Ask) -> Result<Tell, Fault> {
+        let home = self.home_of(job).await?;
+        self.ask(home, ask).await
+    }
+
     async fn tell(&self, partition: u16, ask: Ask) -> Result<Tell, Error> {
         self.ask_by(partition, ask, self.shared.clock.after(self.timeout)).await
     }
