@@ -36,9 +36,10 @@ build: need ## the program, as target/release/catena
 test: need ## all tests: unit, integration, documentation
 	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED)
 
+SEEDS ?= 2000
 .PHONY: sim
-sim: need ## 2,000 simulated clusters with faults, and every known bug put back
-	$(CARGO) run --release $(LOCKED) --quiet -p catena-sim -- --seeds 2000
+sim: need ## 2,000 simulated clusters with faults (SEEDS=N: so many), and every known bug put back
+	$(CARGO) run --release $(LOCKED) --quiet -p catena-sim -- --seeds $(SEEDS)
 	$(CARGO) test --release $(LOCKED) -p catena-sim
 
 .PHONY: check
