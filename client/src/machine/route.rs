@@ -2,8 +2,7 @@
 //!
 //! The knowledge comes from heartbeats (the highest epoch wins) and from nodes that say that
 //! they do not lead. It may be wrong at any time; then the asked node says so and the request
-//! goes on. A read at a snapshot may also go to
-//! a replica.
+//! goes on. A read at a snapshot may also go to a replica.
 
 use catena_protocol::NodeId;
 use catena_protocol::message::heartbeat::Led;
