@@ -98,6 +98,7 @@ fn settings(me: usize, boot: u64, bug: Option<Bug>) -> Settings {
         // Nothing is forgotten.
         retention_ms: u64::MAX / 1_000,
         request_memory_ms: u64::MAX / 1_000,
+        apply_bytes: 0,
         bug,
         ..Settings::default()
     }
@@ -215,8 +216,8 @@ impl Host {
         for effect in effects {
             match effect {
                 Effect::Append { frame, entries } => self.append(frame, entries, turn)?,
-                Effect::Apply { batch, changes, .. } => {
-                    self.state.apply(&[changes]).map_err(|error| error.to_string())?;
+                Effect::Apply { batch, changes } => {
+                    self.state.apply(&changes).map_err(|error| error.to_string())?;
                     applied = Some(batch);
                 }
                 Effect::Reply { to, response } => turn.replies.push((to, response)),

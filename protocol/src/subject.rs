@@ -5,6 +5,16 @@
 use crate::id::{IdError, Name, NodeId};
 use std::fmt;
 
+/// Where answers go. Whoever sends many batches of requests to one place tells them apart by reply
+/// subjects that end in `.turn.<n>`, for the case that the server says that nobody is there. Real
+/// answers go to `....turn`: so those to several batches can be one message.
+pub fn answers_to(reply: &str) -> &str {
+    match reply.rsplit_once('.') {
+        Some((answers, _)) if answers.ends_with(".turn") => answers,
+        _ => reply,
+    }
+}
+
 /// The three kinds of service.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,

@@ -347,6 +347,7 @@ fn piece() -> Piece {
             Item::Request(RequestId([4; 16]), Timestamp(7), done),
             Item::Outcome(outcome(End::Cancelled)),
         ],
+        horizon: Timestamp(3),
     }
 }
 

@@ -8,7 +8,7 @@ use catena_protocol::{DiskId, NodeId};
 use catena_storage::disk::{MemoryDisk, Survival};
 use catena_storage::log::{Identity, Log};
 use catena_storage::machine::{Effect, Entry, Node, Settings};
-use catena_storage::state::{Changes, MemoryState, State, StateWriter};
+use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Whoever asked a node: a client, and nothing else.
@@ -19,8 +19,6 @@ pub(crate) struct Host {
     pub(crate) node: NodeId,
     pub(crate) disk_id: DiskId,
     pub(crate) disk: MemoryDisk,
-    /// What of the state survives a power cut.
-    pub(crate) persisted: MemoryState,
     /// What of the state survives the death of the process.
     pub(crate) kept: MemoryState,
     pub(crate) clock: Clock,
@@ -31,7 +29,6 @@ pub(crate) struct Host {
     pub(crate) is_full: bool,
     /// Its disk takes up to a second for a sync.
     pub(crate) is_slow: bool,
-    pub(crate) partitions: u16,
     /// The mistake of keeping the applied index apart from the data is made.
     pub(crate) marks_apart: bool,
 }
@@ -45,7 +42,9 @@ pub(crate) struct Process {
     pub(crate) log: Log<MemoryDisk>,
     pub(crate) state: MemoryState,
     pub(crate) writing: VecDeque<(u64, Vec<Entry>)>,
-    pub(crate) applying: VecDeque<(u64, Changes, bool)>,
+    /// How far the state is.
+    pub(crate) applied: BTreeMap<u16, u64>,
+    pub(crate) applying: VecDeque<(u64, Vec<Changes>)>,
     pub(crate) log_busy_us: u64,
     pub(crate) state_busy_us: u64,
     /// What it was about to do when it was paused.
@@ -100,6 +99,7 @@ impl Host {
             log,
             state,
             writing: VecDeque::new(),
+            applied: BTreeMap::new(),
             applying: VecDeque::new(),
             log_busy_us: at_us,
             state_busy_us: at_us,
@@ -120,29 +120,31 @@ impl Host {
             let _ = process.log.append(&entries);
             self.disk.fail_syncs(false);
         }
-        match death {
-            Death::Kill => {
-                self.disk.crash(Survival::All);
-                self.kept = process.state;
-            }
-            Death::PowerCut(torn) => {
-                self.disk.crash(torn.map_or(Survival::Synced, Survival::Torn));
-                self.kept = self.persisted.clone();
-                if self.marks_apart {
-                    self.keep_newer_marks(&process.state);
-                }
-            }
+        self.disk.crash(match death {
+            Death::Kill => Survival::All,
+            Death::PowerCut(torn) => torn.map_or(Survival::Synced, Survival::Torn),
+        });
+        if let Some((_, changes)) = process.applying.pop_front() {
+            let apart = self.marks_apart;
+            let part = |changes| if apart { only_marks(changes) } else { self.part_of(changes) };
+            let applied = process.state.apply(&changes.into_iter().map(part).collect::<Vec<_>>());
+            debug_assert!(applied.is_ok(), "memory does not fail");
         }
-        self.persisted = self.kept.clone();
+        self.kept = process.state;
     }
 
-    /// What the data is said to contain survives, the data does not.
-    fn keep_newer_marks(&mut self, newer: &MemoryState) {
-        let marks =
-            (0..self.partitions).filter_map(|number| Some((number, newer.mark(number).ok()?)));
-        let marks = marks.collect();
-        let applied = self.kept.apply(&[Changes { marks, ..Changes::default() }]);
-        debug_assert!(applied.is_ok(), "memory does not fail");
+    /// What of a change gets to the disk when the process dies over it: the contents before the
+    /// marks, or nothing yet. A partition that is cleared says so first.
+    fn part_of(&self, changes: Changes) -> Changes {
+        if self.boots.is_multiple_of(2) {
+            return Changes::default();
+        }
+        let Some(cleared) = changes.clear else {
+            return Changes { marks: Vec::new(), forget: None, ..changes };
+        };
+        let marks = changes.marks.into_iter().filter(|(partition, _)| *partition == cleared);
+        let begun = |(partition, mark)| (partition, Mark { copying: true, ..mark });
+        Changes { clear: Some(cleared), marks: marks.map(begun).collect(), ..Changes::default() }
     }
 
     /// All data is gone.
@@ -150,7 +152,6 @@ impl Host {
         self.process = None;
         self.disk = MemoryDisk::default();
         self.disk_id = disk;
-        self.persisted = MemoryState::default();
         self.kept = MemoryState::default();
         self.is_failing = false;
         self.is_full = false;
@@ -158,13 +159,20 @@ impl Host {
     }
 }
 
+/// What the state is said to contain gets to the disk, the contents do not.
+fn only_marks(changes: Changes) -> Changes {
+    Changes { marks: changes.marks, ..Changes::default() }
+}
+
 impl Process {
-    /// The oldest batch of changes reaches the state. Returns its number, and whether the state
-    /// must be made durable.
-    pub(crate) fn apply(&mut self) -> Option<(u64, bool)> {
-        let (batch, changes, durable) = self.applying.pop_front()?;
-        let applied = self.state.apply(&[changes]);
+    /// The oldest batch of changes reaches the state. Returns its number, and how far the log is
+    /// of no more use.
+    pub(crate) fn apply(&mut self) -> Option<(u64, BTreeMap<u16, u64>)> {
+        let (batch, changes) = self.applying.pop_front()?;
+        let marks = changes.iter().flat_map(|changes| &changes.marks);
+        self.applied.extend(marks.map(|(partition, mark)| (*partition, mark.applied.index)));
+        let applied = self.state.apply(&changes);
         debug_assert!(applied.is_ok(), "memory does not fail");
-        Some((batch, durable))
+        Some((batch, self.applied.clone()))
     }
 }

@@ -30,6 +30,10 @@ pub struct Plan {
     pub(crate) message_bytes: usize,
     pub(crate) segment_bytes: u64,
     pub(crate) retention_ms: u64,
+    pub(crate) apply_bytes: usize,
+    pub(crate) apply_ms: u64,
+    /// How long the state takes for a batch, in microseconds.
+    pub(crate) state_us: (u64, u64),
     pub(crate) network: Network,
     pub(crate) disk_us: (u64, u64),
     /// Mean times between faults, in microseconds; those that are missing never happen.
@@ -105,6 +109,9 @@ impl Plan {
             message_bytes,
             segment_bytes: rng.random_range(1_000..16_000),
             retention_ms: one_of(rng, &[20_000, 20_000, 4_000]),
+            apply_bytes: one_of(rng, &[0, 0, 2_000, 20_000]),
+            apply_ms: one_of(rng, &[100, 2_000, 15_000]),
+            state_us: (20, one_of(rng, &[5_000, 100_000])),
             network: network(rng, latency),
             disk_us: (100, rng.random_range(200..20_000)),
             every: every(rng),

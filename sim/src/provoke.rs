@@ -19,6 +19,7 @@ impl Plan {
             Bug::CommitOldEpochs => plan.short_reigns(),
             Bug::SyncedByIndex => plan.late_syncs(),
             Bug::MergeCopy | Bug::CopyNotDurable => plan.copies(),
+            Bug::CopyWithoutHorizon => plan.copies_from_the_future(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
                 plan.future_snapshots();
             }
@@ -141,6 +142,15 @@ impl Plan {
         self.tail_bytes = 400;
         self.message_bytes = 400;
         self.retention_ms = 2_000;
+    }
+
+    /// Copies from a node whose clock is far ahead, so that it has forgotten what others have not.
+    fn copies_from_the_future(&mut self) {
+        self.copies();
+        self.only(&[(FaultKind::Absence, 5_000), (FaultKind::WallJump, 1_000)]);
+        self.load.snapshots = 40;
+        self.load.deletes = 8;
+        self.apply_bytes = 0;
     }
 
     /// Reads at snapshots ahead of the clocks, just before another one leads.

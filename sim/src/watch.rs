@@ -86,13 +86,16 @@ impl Watch {
     /// Looks at what a node is about to apply.
     pub(crate) fn apply(
         &mut self,
-        changes: &Changes,
+        changes: &[Changes],
         before: &BTreeMap<u16, Mark>,
     ) -> Result<(), Broken> {
-        if changes.clear.is_some() || changes.marks.iter().any(|(_, mark)| mark.copying) {
+        let copies = |changes: &Changes| {
+            changes.clear.is_some() || changes.marks.iter().any(|(_, mark)| mark.copying)
+        };
+        if changes.iter().any(copies) {
             return Ok(());
         }
-        for row in &changes.rows {
+        for row in changes.iter().flat_map(|changes| &changes.rows) {
             let number = row.partition;
             let version = row.stored.version;
             let (closed, commit) = self.closed.get(&number).copied().unwrap_or_default();

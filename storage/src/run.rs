@@ -291,7 +291,7 @@ impl Service {
             open = self.next(&mut messages).await? && open;
             self.turn.flush().await?;
         }
-        Ok(())
+        self.turn.apply()
     }
 }
 

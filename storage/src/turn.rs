@@ -16,6 +16,7 @@ use catena_link::Clock;
 use catena_link::{Link, Outbox, reply_text};
 use catena_protocol::codec::{decode, decode_batch};
 use catena_protocol::message::store::{Cluster, Request, Tell};
+use catena_protocol::subject::answers_to;
 use catena_protocol::{Fault, edge};
 use minicbor::Decode;
 use std::collections::BTreeSet;
@@ -176,6 +177,7 @@ impl Turn {
                 Fault::bad_request("a batch of no requests; nothing was done")
             }
             Ok(batch) => {
+                let reply = Subject::from(answers_to(&reply));
                 let caller = || Caller::Batch { reply: reply.clone(), since };
                 return requests.extend(batch.into_iter().map(|request| (caller(), request)));
             }
@@ -244,6 +246,12 @@ impl Turn {
         self.carry_out()
     }
 
+    /// Gives the state everything that is committed, so that the next start finds it there.
+    pub(crate) fn apply(&mut self) -> Result<(), Error> {
+        self.node.apply_gathered(&mut self.effects);
+        self.carry_out()
+    }
+
     fn event(&mut self, event: Event) {
         metrics::event(&event);
         match event {
@@ -282,8 +290,8 @@ impl Turn {
                     let sent = self.to_log.send(ToLog::Append { frame, entries });
                     sent.map_err(|_| Error::Thread("log"))?;
                 }
-                Effect::Apply { batch, changes, durable } => {
-                    let sent = self.to_state.send(ToState { batch, changes, durable });
+                Effect::Apply { batch, changes } => {
+                    let sent = self.to_state.send(ToState { batch, changes });
                     sent.map_err(|_| Error::Thread("state"))?;
                 }
                 Effect::Reply { to: Caller::Batch { reply, since }, response } => {

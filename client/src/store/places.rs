@@ -9,11 +9,12 @@ use catena_protocol::NodeId;
 pub(super) const CLUSTER: &str = "cluster";
 
 /// Where answers come from, by the subject of the inbox at which they arrive:
-/// `<inbox>.cluster`, `<inbox>.<turn>.node.<id>`, `<inbox>.<turn>.primary.<partition>` or
-/// `<inbox>.<turn>.replica.<partition>`.
+/// `<inbox>.cluster`, `<inbox>.node.<id>.turn`, `<inbox>.primary.<partition>.turn` or
+/// `<inbox>.replica.<partition>.turn`. Where the server itself answers, because nobody is there,
+/// the number of the turn stands behind that.
 pub(super) enum Place {
     Cluster,
-    Target(Target, u8),
+    Target(Target, Option<u8>),
 }
 
 /// Subjects of the targets that are in use.
@@ -65,22 +66,27 @@ impl Places {
         if rest == CLUSTER {
             return Some(Place::Cluster);
         }
-        let (turn, rest) = rest.split_once('.')?;
-        let to = match rest.split_once('.')? {
+        let (target, turn) = rest.split_once(".turn")?;
+        let turn = match turn.strip_prefix('.') {
+            Some(turn) => Some(turn.parse().ok()?),
+            None if turn.is_empty() => None,
+            None => return None,
+        };
+        let to = match target.split_once('.')? {
             ("node", id) => Target::Node(NodeId::new(id).ok()?),
             ("primary", partition) => Target::Primary(partition.parse().ok()?),
             ("replica", partition) => Target::Replica(partition.parse().ok()?),
             _ => return None,
         };
-        Some(Place::Target(to, turn.parse().ok()?))
+        Some(Place::Target(to, turn))
     }
 }
 
 fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
     match to {
-        Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
-        Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),
-        Target::Replica(partition) => format!("{inbox}.{turn}.replica.{partition}"),
+        Target::Node(node) => format!("{inbox}.node.{node}.turn.{turn}"),
+        Target::Primary(partition) => format!("{inbox}.primary.{partition}.turn.{turn}"),
+        Target::Replica(partition) => format!("{inbox}.replica.{partition}.turn.{turn}"),
     }
     .into()
 }
@@ -88,6 +94,7 @@ fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catena_protocol::subject::answers_to;
 
     #[test]
     fn an_answer_tells_where_it_comes_from() {
@@ -95,9 +102,12 @@ mod tests {
         for to in [Target::Node(NodeId::new("s1").unwrap()), Target::Primary(7), Target::Replica(9)]
         {
             let subject = reply(&places.inbox, &to, 5);
-            assert!(matches!(places.place(&subject), Some(Place::Target(at, 5)) if at == to));
+            assert!(matches!(places.place(&subject), Some(Place::Target(at, Some(5))) if at == to));
+            let answers = Subject::from(answers_to(&subject));
+            assert!(matches!(places.place(&answers), Some(Place::Target(at, None)) if at == to));
         }
-        for foreign in ["_INBOX.abc", "_INBOX.abcd.1.node.x", "_INBOX.abc.1.node", "x"] {
+        let foreign = ["_INBOX.abc", "_INBOX.abcd.node.x.turn", "_INBOX.abc.node.turn", "x"];
+        for foreign in foreign.into_iter().chain(["_INBOX.abc.node.x.turns", "_INBOX.abc.node.x"]) {
             assert!(places.place(&Subject::from(foreign)).is_none(), "{foreign}");
         }
     }

@@ -108,6 +108,9 @@ impl Task {
                 () = alarm.rings() => self.give(Input::Tick),
                 _ = discovery.tick(), if undiscovered => self.discover().await,
             }
+            // Callers that were answered in the last turn ask their next question now: one message
+            // for all of them.
+            tokio::task::yield_now().await;
             while commands.len() < TURN
                 && room
                 && let Ok(command) = self.commands.try_recv()
@@ -162,7 +165,7 @@ impl Task {
                 }
                 Err(error) => tracing::warn!(%error, "an answer about the cluster is malformed"),
             },
-            Place::Target(to, turn) if refused => {
+            Place::Target(to, Some(turn)) if refused => {
                 self.router.handle(now, Input::Refused { to, turn }, &mut self.effects);
             }
             Place::Target(..) => match codec::decode_batch::<Response>(&message.payload) {

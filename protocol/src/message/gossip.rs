@@ -301,6 +301,9 @@ pub struct Piece {
     /// What is in it.
     #[n(5)]
     pub items: Vec<Item>,
+    /// What is older than this may be missing in it.
+    #[n(6)]
+    pub horizon: Timestamp,
 }
 
 /// Something that the state of a partition holds.

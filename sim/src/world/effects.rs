@@ -1,6 +1,5 @@
 //! What a step of a node asks for: its log and its state are written, messages leave.
 
-use super::nodes::PERSIST_US;
 use super::{Happening, World, between};
 use crate::broker::{Message, Party};
 use crate::host::{Caller, Death};
@@ -8,8 +7,7 @@ use catena_protocol::NodeId;
 use catena_protocol::message::gossip::{Letter, Line, Push};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_storage::machine::{Bug, Effect, Entry, Event, Input};
-use catena_storage::state::{Changes, State};
-use rand::Rng;
+use catena_storage::state::Changes;
 use std::collections::BTreeMap;
 
 /// Time between two heartbeats of a node.
@@ -24,9 +22,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append { frame, entries } => self.write(host, boot, frame, entries),
-                Effect::Apply { batch, changes, durable } => {
-                    self.apply(host, boot, batch, changes, durable);
-                }
+                Effect::Apply { batch, changes } => self.apply(host, boot, batch, changes),
                 Effect::Reply { to, response } => {
                     let message = Message::Response(Box::new(response));
                     self.send(me, Party::Client(to), message);
@@ -65,16 +61,18 @@ impl World {
         }
     }
 
-    fn apply(&mut self, host: usize, boot: u64, batch: u64, changes: Changes, durable: bool) {
+    fn apply(&mut self, host: usize, boot: u64, batch: u64, changes: Vec<Changes>) {
         if let Err((rule, what)) = self.watch.apply(&changes, &self.marks[host]) {
             self.fail(rule, what);
         }
-        self.marks[host].extend(changes.marks.iter().cloned());
-        self.tally.add("records applied", changes.rows.len() as u64);
-        let wait = self.rng.random_range(20..5_000);
+        let marks = changes.iter().flat_map(|changes| &changes.marks);
+        self.marks[host].extend(marks.cloned());
+        let rows: usize = changes.iter().map(|changes| changes.rows.len()).sum();
+        self.tally.add("records applied", rows as u64);
+        let wait = between(&mut self.rng, self.plan.state_us);
         let at_us = self.at_us;
         let Some(process) = &mut self.hosts[host].process else { return };
-        process.applying.push_back((batch, changes, durable));
+        process.applying.push_back((batch, changes));
         process.state_busy_us = process.state_busy_us.max(at_us) + wait;
         let done = process.state_busy_us;
         self.at(done, Happening::Applied { host, boot });
@@ -158,30 +156,13 @@ impl World {
         }
         let here = &mut self.hosts[host];
         let Some(process) = &mut here.process else { return };
-        let Some((batch, durable)) = process.apply() else { return };
-        if durable {
-            here.persisted = process.state.clone();
-        }
-        self.step(host, boot, Input::Applied { batch });
-    }
-
-    pub(super) fn persist(&mut self, host: usize, boot: u64) {
-        if self.waits(host, boot, |host, boot| Happening::Persists { host, boot }) {
-            return;
-        }
-        let partitions = self.plan.partitions;
-        let here = &mut self.hosts[host];
-        let Some(process) = &mut here.process else { return };
-        here.persisted = process.state.clone();
-        let applied: BTreeMap<u16, u64> = (0..partitions)
-            .filter_map(|p| Some((p, process.state.mark(p).ok()?.applied.index)))
-            .collect();
+        let Some((batch, applied)) = process.apply() else { return };
         match process.log.release(&applied) {
             Ok(removed) => self.tally.add("log files released", removed as u64),
             Err(_) if self.plan.bug == Some(Bug::IgnoreSyncError) => {}
             Err(_) => return self.dies_of_its_disk(host),
         }
-        self.after(PERSIST_US, Happening::Persists { host, boot });
+        self.step(host, boot, Input::Applied { batch });
     }
 
     pub(super) fn heartbeat(&mut self, host: usize) {

@@ -82,10 +82,6 @@ enum Happening {
         host: usize,
         boot: u64,
     },
-    Persists {
-        host: usize,
-        boot: u64,
-    },
     Resumes {
         host: usize,
         boot: u64,
@@ -169,7 +165,6 @@ impl World {
                     node: node_id(number),
                     disk_id: DiskId(rng.random()),
                     disk: catena_storage::disk::MemoryDisk::default(),
-                    persisted: Default::default(),
                     kept: Default::default(),
                     clock,
                     boots: 0,
@@ -178,7 +173,6 @@ impl World {
                     is_failing: false,
                     is_full: false,
                     is_slow: false,
-                    partitions: plan.partitions,
                     marks_apart: plan.bug == Some(Bug::MarkApart),
                 }
             })
@@ -275,7 +269,6 @@ impl World {
                     self.after(HEARTBEAT_US, Happening::Beats { host, boot });
                 }
             }
-            Happening::Persists { host, boot } => self.persist(host, boot),
             Happening::Resumes { host, boot } => {
                 if !self.waits(host, boot, |host, boot| Happening::Resumes { host, boot }) {
                     self.resume(host, boot);

@@ -11,9 +11,6 @@ use catena_protocol::message::store::Request;
 use catena_storage::machine::{Effect, Input, Settings};
 use rand::Rng;
 
-/// Time between two moments at which the state is made durable.
-pub(super) const PERSIST_US: u64 = 3_000_000;
-
 impl World {
     pub(super) fn settings(&mut self) -> Settings {
         Settings {
@@ -25,6 +22,8 @@ impl World {
             request_memory_ms: 30_000,
             held: HELD,
             pending_bytes: 1_000_000,
+            apply_bytes: self.plan.apply_bytes,
+            apply_ms: self.plan.apply_ms,
             tail_bytes: self.plan.tail_bytes,
             message_bytes: self.plan.message_bytes,
             bug: self.plan.bug,
@@ -53,7 +52,6 @@ impl World {
         let boot = process.boot;
         self.note(|| format!("s{host} starts, boot {boot}"));
         self.after(1, Happening::Beats { host, boot });
-        self.after(PERSIST_US, Happening::Persists { host, boot });
         self.carry_out(host, boot, effects);
         self.set_alarm(host);
     }

@@ -241,7 +241,7 @@ pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
         }
         Decision::Outcome { outcome, mutations } => {
             draft.bytes += super::outcome::bytes(outcome);
-            draft.outcome = Some(outcome.clone());
+            draft.outcome = Some(Box::new(outcome.clone()));
             draft.bytes += mutations.iter().map(|mutation| mutation.bytes() + 32).sum::<usize>();
         }
         Decision::Effects { mutations } => {

@@ -39,6 +39,8 @@ pub enum Bug {
     MergeCopy,
     /// A copy counts before it is durable.
     CopyNotDurable,
+    /// Whoever takes a copy of the state still answers for the past that is missing in it.
+    CopyWithoutHorizon,
     /// A node whose data is gone votes as the one that it was.
     WipedVoter,
     /// The applied index is kept apart from the data.
@@ -70,7 +72,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -88,6 +90,7 @@ impl Bug {
         Self::CloseWithoutCommit,
         Self::MergeCopy,
         Self::CopyNotDurable,
+        Self::CopyWithoutHorizon,
         Self::WipedVoter,
         Self::MarkApart,
         Self::AnswerEarly,

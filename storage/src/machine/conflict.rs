@@ -8,17 +8,13 @@
 //! nothing.
 
 use super::Node;
-use crate::state::{State, StateError, StepOf, Trail};
+use crate::state::{KeyRange, State, StateError};
 use catena_protocol::chain::Isolation;
 use catena_protocol::key::tag;
 use catena_protocol::message::commit::Commit;
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::{Key, Timestamp};
-use std::ops::RangeInclusive;
-
-/// Most changes since the snapshot that are looked through for a scanned prefix. When a partition
-/// saw more, the job conflicts: it gets through on a newer snapshot, or when it is faster.
-const CHANGES: usize = 65_536;
+use std::ops::{ControlFlow, RangeInclusive};
 
 impl<C> Node<C> {
     /// The first change after the snapshot of a commit that it cannot live with.
@@ -74,15 +70,19 @@ impl<C> Node<C> {
             if let Some(found) = pending.changed_in(prefix, since) {
                 return Ok(Some(found));
             }
-            let steps =
-                state.trail(Trail::Versions, partition, since.next(), Timestamp::MAX, CHANGES)?;
-            let too_many = steps.len() == CHANGES;
-            for step in steps {
-                if let StepOf::Key(key) = step.of
-                    && (too_many || key.as_str().starts_with(prefix))
-                {
-                    return Ok(Some((key, step.time)));
-                }
+            // What the state has is older than most snapshots.
+            if self.partitions[usize::from(partition)].applied.newest <= since {
+                continue;
+            }
+            let mut found = None;
+            let range = KeyRange { prefix, after: None };
+            state.scan(partition, range, Timestamp::MAX, &mut |key, stored| {
+                let version = stored.map(|stored| stored.version);
+                found = version.filter(|version| *version > since).map(|version| (key, version));
+                if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)

@@ -118,7 +118,7 @@ impl<C> Node<C> {
         let epoch = partition.epoch;
         let Some(primary) = partition.primary().cloned() else { return };
         let Some(copying) = &mut partition.copying else { return };
-        if copying.ends.is_some() || now.mono_us < copying.ask_us {
+        if copying.ends.is_some() || now.mono_us < copying.ask_us || self.applying.is_full() {
             return;
         }
         copying.ask_us = now.mono_us + PIECE_AGAIN_US;
@@ -156,7 +156,8 @@ impl<C> Node<C> {
         partition.pins.insert(to.clone(), (mark.clone(), until_us));
         let most = self.settings.message_bytes;
         let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), most)?;
-        let piece = Piece { partition: number, epoch, from, next, mark, items };
+        let horizon = self.horizon;
+        let piece = Piece { partition: number, epoch, from, next, mark, items, horizon };
         out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
         Ok(())
     }
@@ -171,6 +172,7 @@ impl<C> Node<C> {
     ) {
         let number = piece.partition;
         let merges = self.has(Bug::MergeCopy);
+        let forgets_less = self.has(Bug::CopyWithoutHorizon);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
             return;
@@ -178,6 +180,9 @@ impl<C> Node<C> {
         let Some(copying) = &mut partition.copying else { return };
         if copying.ends.is_some() || copying.next != piece.from {
             return;
+        }
+        if !forgets_less {
+            self.horizon = self.horizon.max(piece.horizon);
         }
         let first = piece.from.is_none();
         if first && piece.mark.applied < copying.floor {
@@ -197,26 +202,41 @@ impl<C> Node<C> {
         copying.ask_us = 0;
         copying.begun = true;
         let ends = piece.next.is_none();
-        copying.ends = ends.then_some(self.next_batch + 1);
         copying.next = piece.next;
         let floor = copying.floor;
         let clear = (first && !merges).then_some(number);
         let mut changes = Changes { clear, ..Changes::default() };
         changes.take(number, piece.items);
-        let mark = match ends {
-            true => Mark { floor: mark.applied, ..mark },
-            false => Mark { copying: true, floor, ..Mark::default() },
-        };
-        changes.marks.push((number, mark.clone()));
         if ends {
-            partition.mark = mark.clone();
+            partition.mark = Mark { floor: mark.applied, ..mark };
+        } else {
+            let begun = Mark { copying: true, floor, ..Mark::default() };
+            changes.marks.push((number, begun));
         }
-        let durable = ends && !self.has(Bug::CopyNotDurable);
         if first {
+            // What was committed before comes before the copy.
+            self.apply_gathered(out);
             self.give_up(number);
         }
-        self.apply(changes, vec![(number, mark)], durable, out);
+        self.gather_piece(now, changes);
+        if ends {
+            self.end_copy(now, number, out);
+        }
         self.go_on_copying(now, number, out);
+    }
+
+    /// The last piece is there: when the state has it, the copy counts.
+    fn end_copy(&mut self, now: Now, number: u16, out: &mut Vec<Effect<C>>) {
+        if let Some(copying) = &mut self.partitions[usize::from(number)].copying {
+            copying.ends = Some(self.applying.next());
+        }
+        self.gathered.touched.insert(number);
+        // With the copy comes its horizon.
+        self.tell_horizon(now);
+        self.apply_gathered(out);
+        if self.has(Bug::CopyNotDurable) {
+            self.copy_ends(number);
+        }
     }
 
     /// The last piece is durable: the log goes on behind it.
@@ -231,6 +251,7 @@ impl<C> Node<C> {
         if let Role::Follower(following) = &mut partition.role {
             following.matched = mark.applied.index;
             following.fetch_us = 0;
+            partition.ahead = partition.ahead.max(following.target);
         }
         partition.applied = mark;
     }

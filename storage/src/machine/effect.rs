@@ -58,14 +58,13 @@ pub enum Effect<C> {
         /// What to append.
         entries: Vec<Entry>,
     },
-    /// Apply to the state, all or nothing, and say when that is done.
+    /// Apply to the state, and say when that is done and durable. Contents may be there before
+    /// the marks that stand for them, never the other way round.
     Apply {
         /// Batches are numbered from 1 since the start.
         batch: u64,
-        /// What to apply.
-        changes: Changes,
-        /// Whether it must also be durable before it is said to be done.
-        durable: bool,
+        /// What to apply, in order. The marks of the last stand for all.
+        changes: Vec<Changes>,
     },
     /// Answer.
     Reply {

@@ -31,10 +31,9 @@ impl<C: Debug> Node<C> {
             beats: _,
             beat_us,
             beat_soon,
-            changes,
             committed,
+            gathered,
             applying,
-            next_batch,
             early,
             held,
             pending_bytes,
@@ -44,7 +43,7 @@ impl<C: Debug> Node<C> {
             retiring,
         } = self;
         write!(out, "{} {clock:?} {horizon:?} {frames:?}", settings.boot)?;
-        write!(out, "{beat_us} {beat_soon} {changes:?} {committed:?} {applying:?} {next_batch}")?;
+        write!(out, "{beat_us} {beat_soon} {committed:?} {gathered:?} {applying:?}")?;
         write!(out, "{early:?} {held} {pending_bytes} {sure} {retiring}")?;
         // Before a first process there was none that would be ignored.
         for (member, seen) in others.iter().filter(|(_, seen)| seen.boot > 1) {
@@ -67,6 +66,7 @@ impl<C: Debug> Partition<C> {
             tail,
             synced,
             logged: _,
+            ahead: _,
             mark,
             applied,
             ceiling,

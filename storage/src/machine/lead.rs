@@ -90,11 +90,13 @@ impl<C> Node<C> {
         }
         let progress = leading.peers.entry(from.clone()).or_insert(Progress {
             index: 0,
+            empty: true,
             beat: 0,
             heard_us: 0,
         });
         let further = acked.index > progress.index;
         progress.index = progress.index.max(acked.index);
+        progress.empty = acked.index == 0;
         progress.beat = progress.beat.max(beat);
         progress.heard_us = now.mono_us;
         if further {
@@ -224,7 +226,8 @@ impl<C> Node<C> {
         let last = partition.tail.last().index;
         let ready = |member: &&Member| {
             leading.peers.get(*member).is_some_and(|progress| {
-                progress.index + ALMOST >= last && now.mono_us < progress.heard_us + PROMISE_US / 2
+                let follows = !progress.empty && progress.index + ALMOST >= last;
+                follows && now.mono_us < progress.heard_us + PROMISE_US / 2
             }) && self.is_settled(now, member)
         };
         let next = before_me
@@ -255,7 +258,9 @@ impl<C> Node<C> {
             let Role::Primary(leading) = &partition.role else { continue };
             let voters = partition.voters.now();
             let best = leading.peers.iter().filter(|(member, progress)| {
-                voters.contains(member) && now.mono_us < progress.heard_us + PROMISE_US
+                voters.contains(member)
+                    && !progress.empty
+                    && now.mono_us < progress.heard_us + PROMISE_US
             });
             let Some((next, _)) = best.max_by_key(|(_, progress)| progress.index) else { continue };
             self.yield_to(now, number, next.clone(), out);

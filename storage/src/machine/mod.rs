@@ -3,7 +3,8 @@
 //! ```text
 //!  Requests --> evaluate in log order against (state + records on their way)
 //!               --> Append(frame) to the own disk, Push to the other replicas
-//!  Synced(frame), Letter(acknowledgements) --> a majority has it --> Apply(batch), Reply(...)
+//!  Synced(frame), Letter(acknowledgements) --> a majority has it --> Reply(...)
+//!  much has gathered --> Apply(batch)
 //!  Applied(batch) --> the state has it; nothing of it has to be kept here any more
 //! ```
 //!
@@ -22,6 +23,7 @@
 
 mod admission;
 mod append;
+mod apply;
 mod bug;
 mod ceiling;
 mod chance;
@@ -56,8 +58,9 @@ pub use restore::RestoreError;
 pub use settings::{BEAT_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
 pub use view::View;
 
-use crate::state::{Changes, Mark, State, StateError};
+use crate::state::{State, StateError};
 use append::Frames;
+use apply::{Applying, Gathered};
 use catena_protocol::clock::{HybridClock, Now};
 use catena_protocol::message::read::{At, Read, Scan};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
@@ -69,7 +72,7 @@ use lead::Beats;
 use partition::Partition;
 use retention::Retention;
 use role::Role;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All partitions of one node. `C` names a caller: whoever a reply goes to.
 #[derive(Clone, Debug)]
@@ -91,12 +94,10 @@ pub struct Node<C> {
     beat_us: u64,
     /// Somebody waits for the next beat.
     beat_soon: bool,
-    /// What commits in this turn.
-    changes: Changes,
+    /// Partitions whose logs were committed further in this turn.
     committed: BTreeSet<u16>,
-    /// Batches that are being applied, oldest first, and the marks that they bring.
-    applying: VecDeque<(u64, Vec<(u16, Mark)>)>,
-    next_batch: u64,
+    gathered: Gathered,
+    applying: Applying,
     /// Committed, but the wall clock has not reached their version yet.
     early: BTreeMap<Timestamp, Vec<(C, Response)>>,
     held: usize,
@@ -133,12 +134,14 @@ impl<C> Node<C> {
             Input::Digest(digest) => self.digested(now, digest, state, out)?,
             Input::Letter(letter) => self.written_to(now, letter, state, out)?,
             Input::Synced { frame } => self.synced(frame, out),
-            Input::Applied { batch } => self.applied(now, batch),
+            Input::Applied { batch } => self.applied(batch),
             Input::Tick => {}
         }
-        self.retain(now, state, out)?;
+        self.strike_off(now);
+        self.retain(now);
         self.keep_house(now, state, out)?;
         self.conclude_turn(now, state, out)?;
+        self.apply_in_turn(now, out);
         self.beat(now, out);
         self.close_frame_in_turn(now, out);
         self.release_early(now, out);

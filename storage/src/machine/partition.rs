@@ -33,6 +33,8 @@ pub(super) struct Partition<C> {
     pub(super) synced: u64,
     /// Index of the last record that was found in the log at the start; 0: none was.
     pub(super) logged: u64,
+    /// Up to this index the state may contain records behind what it is known to have got to.
+    pub(super) ahead: u64,
     /// What the state contains, once all that was handed out is applied.
     pub(super) mark: Mark,
     /// What the state contains by now.
@@ -69,6 +71,7 @@ impl<C> Partition<C> {
             tail: Tail::new(mark.applied, mark.hash),
             synced: mark.applied.index,
             logged: 0,
+            ahead: 0,
             ceiling: Ceiling::new(mark.ceiling),
             pending: Pending::new(mark.applied.index),
             voters,

@@ -24,7 +24,8 @@ pub(super) struct Draft {
     pub(super) bytes: usize,
     pub(super) rows: Vec<(Key, Content)>,
     pub(super) request: Option<(RequestId, Written)>,
-    pub(super) outcome: Option<Outcome>,
+    /// Few records have one, and it is large.
+    pub(super) outcome: Option<Box<Outcome>>,
     pub(super) ceiling: Option<Timestamp>,
     pub(super) voters: Option<Vec<Member>>,
 }
@@ -49,7 +50,7 @@ pub(super) enum Known<T> {
 pub(super) struct Pending {
     committed: u64,
     drafts: VecDeque<Draft>,
-    keys: BTreeMap<Key, Vec<Version>>,
+    keys: BTreeMap<Key, VecDeque<Version>>,
     requests: BTreeMap<RequestId, (u64, Written)>,
     jobs: BTreeMap<JobId, (u64, Outcome)>,
 }
@@ -86,25 +87,28 @@ impl Pending {
             let stored = Stored { version: draft.version, content: content.clone() };
             let version = Version { index, stored };
             match self.keys.get_mut(key) {
-                Some(versions) => versions.push(version),
-                None => drop(self.keys.insert(key.clone(), vec![version])),
+                Some(versions) => versions.push_back(version),
+                None => drop(self.keys.insert(key.clone(), VecDeque::from([version]))),
             }
         }
         if let Some((request, written)) = &draft.request {
             self.requests.insert(*request, (index, written.clone()));
         }
         if let Some(outcome) = &draft.outcome {
-            self.jobs.insert(outcome.job, (index, outcome.clone()));
+            self.jobs.insert(outcome.job, (index, Outcome::clone(outcome)));
         }
         self.drafts.push_back(draft);
     }
 
     /// Everything up to `index` is committed: adds to `changes` what that means for the state.
-    pub(super) fn commit(&mut self, partition: u16, index: u64, changes: &mut Changes) {
+    /// Returns how many bytes these are.
+    pub(super) fn commit(&mut self, partition: u16, index: u64, changes: &mut Changes) -> usize {
+        let mut bytes = 0;
         let first = self.drafts.front().map_or(index + 1, |draft| draft.index);
         let done = usize::try_from((self.committed + 1).saturating_sub(first)).unwrap_or(0);
         for draft in self.drafts.iter().skip(done).take_while(|draft| draft.index <= index) {
             let version = draft.version;
+            bytes += draft.bytes;
             changes.rows.extend(draft.rows.iter().map(|(key, content)| Row {
                 partition,
                 key: key.clone(),
@@ -118,9 +122,10 @@ impl Pending {
             }));
             changes
                 .outcomes
-                .extend(draft.outcome.iter().map(|outcome| (partition, outcome.clone())));
+                .extend(draft.outcome.iter().map(|outcome| (partition, Outcome::clone(outcome))));
         }
         self.committed = self.committed.max(index);
+        bytes
     }
 
     /// The records behind `after` up to `index`.
@@ -130,12 +135,14 @@ impl Pending {
         self.drafts.iter().skip(skip).take_while(move |draft| draft.index <= index)
     }
 
-    /// The state contains everything up to `index`. Returns how many bytes that frees.
-    pub(super) fn applied(&mut self, index: u64) -> usize {
+    /// The state contains everything up to `index`: of that the oldest goes, at most as many
+    /// records as `most` says, which is lowered by them. Returns how many bytes that frees.
+    pub(super) fn applied(&mut self, index: u64, most: &mut usize) -> usize {
         let mut freed = 0;
-        while self.drafts.front().is_some_and(|draft| draft.index <= index) {
+        while *most > 0 && self.drafts.front().is_some_and(|draft| draft.index <= index) {
             let Some(draft) = self.drafts.pop_front() else { break };
             freed += self.forget(&draft);
+            *most -= 1;
         }
         freed
     }
@@ -181,38 +188,46 @@ impl Pending {
     }
 
     fn forget_version(&mut self, key: &Key, index: u64) {
-        if let Some(versions) = self.keys.get_mut(key) {
-            versions.retain(|version| version.index != index);
-            if versions.is_empty() {
-                self.keys.remove(key);
-            }
+        let Some(versions) = self.keys.get_mut(key) else { return };
+        // Records go from either end.
+        if versions.front().is_some_and(|version| version.index == index) {
+            versions.pop_front();
+        } else if versions.back().is_some_and(|version| version.index == index) {
+            versions.pop_back();
+        }
+        if versions.is_empty() {
+            self.keys.remove(key);
         }
     }
 
     pub(super) fn head(&self, key: &Key) -> Option<Stored> {
-        self.keys.get(key)?.last().map(|version| version.stored.clone())
+        self.keys.get(key)?.back().map(|version| version.stored.clone())
     }
 
     /// The index with which the newest version of a record is committed, if it is not yet.
     pub(super) fn head_index(&self, key: &Key) -> Option<u64> {
-        let last = self.keys.get(key)?.last()?;
+        let last = self.keys.get(key)?.back()?;
         (last.index > self.committed).then_some(last.index)
     }
 
     pub(super) fn committed(&self, key: &Key, at: Timestamp) -> Option<Stored> {
-        let versions = self.keys.get(key)?;
-        versions.iter().rev().find(|version| self.visible(version, at)).map(|v| v.stored.clone())
+        self.visible(self.keys.get(key)?, at)
     }
 
-    fn visible(&self, version: &Version, at: Timestamp) -> bool {
-        version.index <= self.committed && version.stored.version <= at
+    /// The newest committed version at or before `at`. Versions grow along the log.
+    fn visible(&self, versions: &VecDeque<Version>, at: Timestamp) -> Option<Stored> {
+        let sees =
+            |version: &Version| version.index <= self.committed && version.stored.version <= at;
+        let behind = versions.partition_point(sees);
+        versions.get(behind.checked_sub(1)?).map(|version| version.stored.clone())
     }
 
     /// The index with which no version of `key` at or before `at` is on its way any more.
     pub(super) fn undecided(&self, key: &Key, at: Timestamp) -> Option<u64> {
-        let on_its_way =
-            |version: &&Version| version.index > self.committed && version.stored.version <= at;
-        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
+        let versions = self.keys.get(key)?;
+        let behind = versions.partition_point(|version| version.stored.version <= at);
+        let last = versions.get(behind.checked_sub(1)?)?;
+        (last.index > self.committed).then_some(last.index)
     }
 
     /// The index with which nothing at or before `at` is on its way any more.
@@ -228,16 +243,14 @@ impl Pending {
         after: Option<&'a Key>,
         at: Timestamp,
     ) -> impl Iterator<Item = (&'a Key, Stored)> {
-        self.in_prefix(prefix, after).filter_map(move |(key, versions)| {
-            let version = versions.iter().rev().find(|version| self.visible(version, at))?;
-            Some((key, version.stored.clone()))
-        })
+        self.in_prefix(prefix, after)
+            .filter_map(move |(key, versions)| Some((key, self.visible(versions, at)?)))
     }
 
     /// A key with a prefix that has a version after `since`, durable or not.
     pub(super) fn changed_in(&self, prefix: &str, since: Timestamp) -> Option<(Key, Timestamp)> {
         self.in_prefix(prefix, None).find_map(|(key, versions)| {
-            let newest = versions.last()?.stored.version;
+            let newest = versions.back()?.stored.version;
             (newest > since).then(|| (key.clone(), newest))
         })
     }
@@ -246,7 +259,7 @@ impl Pending {
         &'a self,
         prefix: &'a str,
         after: Option<&'a Key>,
-    ) -> impl Iterator<Item = (&'a Key, &'a Vec<Version>)> {
+    ) -> impl Iterator<Item = (&'a Key, &'a VecDeque<Version>)> {
         let first = Key::new(prefix).ok();
         let start = match (after, first) {
             (Some(after), Some(first)) if *after < first => Bound::Included(first),

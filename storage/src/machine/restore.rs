@@ -4,20 +4,21 @@
 //! alone leads at once.
 
 use super::append::{Frames, draft};
+use super::apply::{Applying, Gathered};
 use super::chance::Chance;
 use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
 use super::voters::Voters;
 use super::{Bug, Effect, Node, Settings};
-use crate::state::{Changes, Content, NotAnInteger, State, StateError};
+use crate::state::{Content, NotAnInteger, State, StateError};
 use catena_protocol::clock::{HybridClock, Now};
 use catena_protocol::codec::{Raw, encode};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::placement::place;
 use catena_protocol::{Key, NodeId, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Log and state do not fit together. Nothing may be served from them.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +107,9 @@ impl<C> Node<C> {
             beats: Beats::default(),
             beat_us: 0,
             beat_soon: false,
-            changes: Changes::default(),
             committed: BTreeSet::new(),
-            applying: VecDeque::new(),
-            next_batch: 0,
+            gathered: Gathered::default(),
+            applying: Applying::default(),
             early: BTreeMap::new(),
             held: 0,
             pending_bytes: 0,
@@ -165,6 +165,7 @@ impl<C> Node<C> {
             return Err(RestoreError::Partition { partition: number, partitions });
         };
         partition.logged = index;
+        partition.ahead = partition.ahead.max(index);
         if record.epoch > partition.epoch {
             partition.epoch = record.epoch;
             partition.voted = None;
@@ -276,13 +277,17 @@ fn rows<C, S: State>(
 ) -> Result<Result<Vec<(Key, Content)>, NotAnInteger>, StateError> {
     let mut rows = Vec::new();
     for Mutation { key, change } in mutations(&record.decision) {
-        // A copied state may hold more than what the log had got to.
-        let before = Timestamp(record.version.0.saturating_sub(1));
         let head = match change {
-            Change::Add(_) => match partition.pending.head(key) {
-                Some(stored) => Some(stored),
-                None => state.newest(partition.number, key, before)?,
-            },
+            Change::Add(_) => {
+                if let Some(found) = already(partition, key, record, state)? {
+                    rows.push((key.clone(), found));
+                    continue;
+                }
+                match partition.pending.head(key) {
+                    Some(stored) => Some(stored),
+                    None => state.newest(partition.number, key, before(record.version))?,
+                }
+            }
             Change::Put(_) | Change::Delete => None,
         };
         match Content::after(change, head.as_ref().map(|stored| &stored.content)) {
@@ -291,6 +296,26 @@ fn rows<C, S: State>(
         }
     }
     Ok(Ok(rows))
+}
+
+/// What the state has of a record already: it may hold more than what it is known to have got to,
+/// after a copy, or after a crash. What that was built upon may be forgotten by now.
+fn already<C, S: State>(
+    partition: &Partition<C>,
+    key: &Key,
+    record: &LogRecord,
+    state: &S,
+) -> Result<Option<Content>, StateError> {
+    if record.index > partition.ahead {
+        return Ok(None);
+    }
+    let found = state.newest(partition.number, key, record.version)?;
+    let same = found.filter(|stored| stored.version == record.version);
+    Ok(same.map(|stored| stored.content))
+}
+
+const fn before(version: Timestamp) -> Timestamp {
+    Timestamp(version.0.saturating_sub(1))
 }
 
 fn mutations(decision: &Decision) -> &[Mutation] {

@@ -72,6 +72,8 @@ pub(super) struct Leading {
 pub(super) struct Progress {
     /// Its log is the same up to this index, durably.
     pub(super) index: u64,
+    /// It has nothing yet, or takes over a copy: it could not lead.
+    pub(super) empty: bool,
     /// The last beat that it has heard.
     pub(super) beat: u64,
     pub(super) heard_us: u64,

@@ -32,6 +32,11 @@ pub struct Settings {
     /// Most bytes of records that are not in the state yet; more are refused with 429. Several
     /// times the largest write set.
     pub pending_bytes: usize,
+    /// Committed records go to the state when there are so many bytes of them. Well below
+    /// `pending_bytes`: others come while these are under way.
+    pub apply_bytes: usize,
+    /// Committed records go to the state after so many milliseconds at the latest.
+    pub apply_ms: u64,
     /// Bytes of log that are kept in memory for replicas that missed something. What is older
     /// they get as a copy of the state. Shared out equally among the partitions of a node.
     pub tail_bytes: usize,
@@ -56,7 +61,9 @@ impl Default for Settings {
             retention_ms: 300_000 + limit::RETENTION_MARGIN_MS,
             request_memory_ms: limit::REQUEST_MEMORY_MS,
             held: 65_536,
-            pending_bytes: 64 * 1024 * 1024,
+            pending_bytes: 128 * 1024 * 1024,
+            apply_bytes: 32 * 1024 * 1024,
+            apply_ms: 60_000,
             tail_bytes: 128 * 1024 * 1024,
             message_bytes: 256 * 1024,
             bug: None,

@@ -1,8 +1,8 @@
-//! A frame is durable, a log is committed further, a batch is in the state.
+//! A frame is durable, a log is committed further.
 
 use super::append::Frame;
 use super::{Bug, Effect, Node};
-use crate::state::{Changes, Mark, State, StateError};
+use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
 
 /// The wall clock is looked at again after this at the earliest: it may stand still.
@@ -66,12 +66,14 @@ impl<C> Node<C> {
         }
         partition.mark.applied.index = index;
         partition.mark.hash = partition.tail.hash_at(index).unwrap_or_default();
-        partition.pending.commit(number, index, &mut self.changes);
+        self.gathered.bytes += partition.pending.commit(number, index, &mut self.gathered.changes);
+        self.gathered.touched.insert(number);
+        self.gathered.added(self.now);
         partition.voters.settle(index);
         self.committed.insert(number);
     }
 
-    /// Hands the changes of this turn to the state and answers who waited for them.
+    /// Answers who waited for what was committed in this turn.
     pub(super) fn conclude_turn<S: State>(
         &mut self,
         now: Now,
@@ -79,58 +81,13 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
         while !self.committed.is_empty() {
-            let committed = std::mem::take(&mut self.committed);
-            let marks: Vec<(u16, Mark)> = committed
-                .iter()
-                .map(|number| (*number, self.partitions[usize::from(*number)].mark.clone()))
-                .collect();
-            let mut changes = std::mem::take(&mut self.changes);
-            changes.marks.clone_from(&marks);
-            self.apply(changes, marks, false, out);
-            for number in committed {
+            for number in std::mem::take(&mut self.committed) {
                 let partition = &mut self.partitions[usize::from(number)];
                 let ready = partition.held.until(partition.pending.committed_index());
                 self.answer_waiting(now, ready, state, out)?;
             }
         }
         Ok(())
-    }
-
-    /// Hands out changes of the state.
-    pub(super) fn apply(
-        &mut self,
-        changes: Changes,
-        marks: Vec<(u16, Mark)>,
-        durable: bool,
-        out: &mut Vec<Effect<C>>,
-    ) {
-        self.next_batch += 1;
-        self.applying.push_back((self.next_batch, marks));
-        out.push(Effect::Apply { batch: self.next_batch, changes, durable });
-    }
-
-    /// The state contains all batches up to this one.
-    pub(super) fn applied(&mut self, now: Now, batch: u64) {
-        let most = self.settings.tail_bytes / self.hosted.max(1);
-        while self.applying.front().is_some_and(|(number, _)| *number <= batch) {
-            let Some((batch, marks)) = self.applying.pop_front() else { break };
-            for (number, mark) in marks {
-                if self.ends_copy(number, batch) {
-                    self.copy_ends(number);
-                    continue;
-                }
-                let partition = &mut self.partitions[usize::from(number)];
-                if partition.copying.is_some() {
-                    continue;
-                }
-                let freed = partition.pending.applied(mark.applied.index);
-                self.pending_bytes = self.pending_bytes.saturating_sub(freed);
-                partition.applied = mark;
-                let until = partition.may_shorten(now);
-                partition.tail.shorten(until, most);
-            }
-            self.retention.applied(batch);
-        }
     }
 
     pub(super) fn set_deadline(&mut self, now: Now) {
@@ -140,7 +97,8 @@ impl<C> Node<C> {
             .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
-        self.deadline_us = [early, self.retention.deadline_us(), beat]
+        let retention = Some(self.retention.deadline_us());
+        self.deadline_us = [early, retention, self.apply_deadline_us(now), beat]
             .into_iter()
             .flatten()
             .chain(elections)

@@ -18,6 +18,12 @@ impl Content {
         }
     }
 
+    /// Whether bytes say that the record is gone.
+    #[cfg(feature = "service")]
+    pub(super) fn says_deleted(bytes: &[u8]) -> bool {
+        bytes == [DELETED]
+    }
+
     pub(super) fn from_bytes(bytes: &bytes::Bytes) -> Option<Self> {
         let number = |at: usize| Some(i64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         match (bytes.first()?, bytes.len()) {

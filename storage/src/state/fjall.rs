@@ -1,11 +1,14 @@
 //! The state in fjall, a log-structured merge tree on disk.
 //!
-//! Its journal is not synced for each batch: that is what our own log is for.
+//! Changes come in large batches, and become sorted tables as they are: neither the engine's
+//! journal nor its tables in memory are passed through, for the log has them already and so has
+//! whoever hands them over. First the contents become durable, then how far they reach; what is
+//! written twice, because a process died in between, is the same twice.
 
 use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
+use super::sweep::{Broom, Sweep};
 use super::{
-    Changes, Content, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored,
-    Superseded, Trail, Visit, layout,
+    Changes, Content, Forget, KeyRange, Mark, State, StateError, StateWriter, Stored, Visit, layout,
 };
 use bytes::Bytes;
 use catena_protocol::codec::{decode, encode};
@@ -13,11 +16,13 @@ use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
 use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp};
-use fjall::{
-    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
-};
+use fjall::compaction::filter::Factory;
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
+use minicbor::Decode;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The state on disk. Clones are the same state.
 #[derive(Clone)]
@@ -26,12 +31,13 @@ pub struct FjallState {
     data: Keyspace,
     requests: Keyspace,
     outcomes: Keyspace,
-    trail: Keyspace,
     meta: Keyspace,
+    sweep: Arc<Sweep>,
 }
 
-/// Entries that are removed in one batch when a partition is cleared.
-const CLEARED_TOGETHER: usize = 1_024;
+const DATA: &str = "data";
+const ANSWERS: &str = "requests";
+const ENDS: &str = "outcomes";
 /// After so many versions of one key that are passed over, searching anew is cheaper.
 const STEPS_BEFORE_SEARCH: usize = 8;
 
@@ -42,21 +48,35 @@ impl FjallState {
     /// [`StateError`].
     pub fn open(folder: &Path) -> Result<Self, StateError> {
         let failed = failed("opened");
+        let sweep = Arc::new(Sweep::default());
+        let swept = sweep.clone();
+        let brooms = move |keyspace: &str| -> Option<Arc<dyn Factory>> {
+            let broom = match keyspace {
+                DATA => Broom::Versions(swept.clone()),
+                ANSWERS => Broom::Requests(swept.clone()),
+                ENDS => Broom::Outcomes(swept.clone()),
+                _ => return None,
+            };
+            Some(Arc::new(broom))
+        };
         let database = Database::builder(folder)
             .worker_threads(1)
             .cache_size(64 * 1024 * 1024)
+            .with_compaction_filter_factories(Arc::new(brooms))
             .open()
             .map_err(failed)?;
         let keyspace =
             |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
-        Ok(Self {
-            data: keyspace("data")?,
-            requests: keyspace("requests")?,
-            outcomes: keyspace("outcomes")?,
-            trail: keyspace("trail")?,
+        let state = Self {
+            data: keyspace(DATA)?,
+            requests: keyspace(ANSWERS)?,
+            outcomes: keyspace(ENDS)?,
             meta: keyspace("meta")?,
             database,
-        })
+            sweep,
+        };
+        state.sweep.allow(Forget { versions: state.horizon()?, ..Forget::default() });
+        Ok(state)
     }
 
     /// Roughly how many versions of records there are; off while many are being replaced.
@@ -72,72 +92,89 @@ impl FjallState {
         self.database.disk_space().map_err(failed("measured"))
     }
 
-    fn add(&self, batch: &mut OwnedWriteBatch, changes: &Changes) {
-        for row in &changes.rows {
-            let version = row.stored.version;
-            let at = layout::row(row.partition, &row.key, version);
-            batch.insert(&self.data, at, row.stored.content.to_bytes());
-            let step = Step { time: version, of: StepOf::Key(row.key.clone()) };
-            self.add_step(batch, Trail::Versions, row.partition, &step);
+    /// Merges all tables, and with that forgets all that may be forgotten. Takes as long as
+    /// writing everything anew.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn compact(&self) -> Result<(), StateError> {
+        let spaces = [&self.data, &self.requests, &self.outcomes];
+        spaces.into_iter().try_for_each(|space| space.major_compact().map_err(failed("compacted")))
+    }
+
+    /// Adds what the changes bring, not how far they reach.
+    fn add(&self, changes: &[Changes]) -> Result<(), StateError> {
+        let mut rows: Entries = changes
+            .iter()
+            .flat_map(|changes| &changes.rows)
+            .map(|row| {
+                let at = layout::row(row.partition, &row.key, row.stored.version);
+                (at, Some(row.stored.content.to_bytes()))
+            })
+            .collect();
+        rows.extend(self.gone()?.into_iter().map(|at| (at, None)));
+        let requests = changes.iter().flat_map(|changes| &changes.requests).map(|known| {
+            let at = layout::id(known.partition, &known.request.0).to_vec();
+            (at, Some(layout::stamped(known.time, &encode(&known.written))))
+        });
+        let outcomes = changes.iter().flat_map(|changes| &changes.outcomes);
+        let outcomes = outcomes.map(|(partition, outcome)| {
+            let at = layout::id(*partition, &outcome.job.0).to_vec();
+            (at, Some(layout::stamped(outcome.expires, &encode(outcome))))
+        });
+        ingest(&self.data, rows)?;
+        ingest(&self.requests, requests.collect())?;
+        ingest(&self.outcomes, outcomes.collect())
+    }
+
+    /// What nobody can see any more of records that were deleted: that they were, and all before.
+    fn gone(&self) -> Result<Vec<Vec<u8>>, StateError> {
+        let mut rows = Vec::new();
+        for marker in self.sweep.take_gone() {
+            let Some((record, _)) = marker.split_last_chunk::<8>() else { continue };
+            let all = self.data.prefix(record).map(|row| row.key().map_err(failed("read")));
+            let all: Vec<Slice> = all.collect::<Result<_, _>>()?;
+            rows.extend(all.iter().skip_while(|row| ***row != *marker).map(|row| row.to_vec()));
         }
-        for known in &changes.requests {
-            let at = layout::id(known.partition, &known.request.0);
-            batch.insert(&self.requests, at, encode(&(known.time, &known.written)));
-            let step = Step { time: known.time, of: StepOf::Request(known.request) };
-            self.add_step(batch, Trail::Requests, known.partition, &step);
+        Ok(rows)
+    }
+
+    /// Writes down how far the partitions are, durably; only then what is older may go.
+    fn reach(&self, changes: &[Changes]) -> Result<(), StateError> {
+        let marks: BTreeMap<u16, &Mark> = changes
+            .iter()
+            .flat_map(|changes| &changes.marks)
+            .map(|(partition, mark)| (*partition, mark))
+            .collect();
+        let forget: Vec<Forget> = changes.iter().filter_map(|changes| changes.forget).collect();
+        let mut batch = self.database.batch();
+        for (partition, mark) in marks {
+            batch.insert(&self.meta, layout::mark(partition), encode(mark));
         }
-        for (partition, outcome) in &changes.outcomes {
-            batch.insert(&self.outcomes, layout::id(*partition, &outcome.job.0), encode(outcome));
-            let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
-            self.add_step(batch, Trail::Outcomes, *partition, &step);
-        }
-        for (partition, mark) in &changes.marks {
-            batch.insert(&self.meta, layout::mark(*partition), encode(mark));
-        }
-        if let Some(horizon) = changes.horizon {
+        if let Some(horizon) = forget.iter().map(|forget| forget.versions).max() {
+            let horizon = horizon.max(self.horizon()?);
             batch.insert(&self.meta, layout::HORIZON, horizon.0.to_be_bytes());
         }
+        batch.commit().map_err(failed("changed"))?;
+        self.sync()?;
+        forget.into_iter().for_each(|forget| self.sweep.allow(forget));
+        Ok(())
     }
 
-    fn add_step(&self, batch: &mut OwnedWriteBatch, trail: Trail, partition: u16, step: &Step) {
-        batch.insert(&self.trail, layout::step(trail, partition, step), []);
+    fn sync(&self) -> Result<(), StateError> {
+        self.database.persist(PersistMode::SyncAll).map_err(failed("synced"))
     }
 
-    fn forget(&self, batch: &mut OwnedWriteBatch, forget: &super::Forget) {
-        for (partition, key, version) in &forget.versions {
-            batch.remove(&self.data, layout::row(*partition, key, *version));
-        }
-        for (partition, request) in &forget.requests {
-            batch.remove(&self.requests, layout::id(*partition, &request.0));
-        }
-        for (partition, job) in &forget.outcomes {
-            batch.remove(&self.outcomes, layout::id(*partition, &job.0));
-        }
-        for (trail, partition, step) in &forget.steps {
-            batch.remove(&self.trail, layout::step(*trail, *partition, step));
-        }
-    }
-
-    /// Removes everything of a partition, in batches.
-    fn clear(&self, partition: u16) -> Result<(), StateError> {
-        let number = partition.to_be_bytes().to_vec();
-        let trails = [Trail::Versions, Trail::Requests, Trail::Outcomes];
-        let trails = trails.map(|trail| (&self.trail, layout::trail_of(trail, partition)));
-        let kept =
-            [&self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
-        for (space, prefix) in kept.into_iter().chain(trails) {
-            loop {
-                let mut batch = self.database.batch();
-                let mut removed = 0;
-                for guard in space.prefix(&prefix).take(CLEARED_TOGETHER) {
-                    batch.remove(space, guard.key().map_err(failed("read"))?);
-                    removed += 1;
-                }
-                batch.commit().map_err(failed("changed"))?;
-                if removed < CLEARED_TOGETHER {
-                    break;
-                }
-            }
+    /// Removes everything of a partition. From before its start until the changes have come that
+    /// it makes room for, the partition says of itself that it is being taken over.
+    fn clear(&self, partition: u16, then: &Changes) -> Result<(), StateError> {
+        let begun = Mark { copying: true, ..then.mark_of(partition) };
+        self.meta.insert(layout::mark(partition), encode(&begun)).map_err(failed("changed"))?;
+        self.sync()?;
+        for space in [&self.data, &self.requests, &self.outcomes] {
+            let all = Self::entries(space, partition, None);
+            let all = all.map(|entry| entry.map(|(at, _)| (at.to_vec(), None)));
+            ingest(space, all.collect::<Result<_, _>>()?)?;
         }
         Ok(())
     }
@@ -184,8 +221,7 @@ impl FjallState {
     ) -> Result<bool, StateError> {
         for entry in Self::entries(&self.requests, partition, after) {
             let (place, bytes) = entry?;
-            let (time, written): (Timestamp, Written) =
-                decode(&bytes).map_err(|_| garbled("a remembered answer"))?;
+            let (time, written): (Timestamp, Written) = kept(&bytes, "a remembered answer")?;
             let id = place[2..].try_into().map_err(|_| garbled("a request id"))?;
             let item = Item::Request(RequestId(id), time, written);
             if !pieces.add(REQUESTS, &place[2..], place.len() + bytes.len(), item) {
@@ -203,7 +239,7 @@ impl FjallState {
     ) -> Result<bool, StateError> {
         for entry in Self::entries(&self.outcomes, partition, after) {
             let (place, bytes) = entry?;
-            let outcome = decode(&bytes).map_err(|_| garbled("an outcome"))?;
+            let (_, outcome) = kept(&bytes, "an outcome")?;
             if !pieces.add(OUTCOMES, &place[2..], bytes.len(), Item::Outcome(outcome)) {
                 return Ok(false);
             }
@@ -289,49 +325,12 @@ impl State for FjallState {
 
     fn written(&self, partition: u16, request: &RequestId) -> Result<Option<Written>, StateError> {
         let bytes = self.requests.get(layout::id(partition, &request.0)).map_err(failed("read"))?;
-        let kept = |bytes: Slice| -> Result<(Timestamp, Written), StateError> {
-            decode(&bytes).map_err(|_| garbled("a remembered answer"))
-        };
-        Ok(bytes.map(kept).transpose()?.map(|(_, written)| written))
+        bytes.map(|bytes| Ok(kept(&bytes, "a remembered answer")?.1)).transpose()
     }
 
     fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError> {
         let bytes = self.outcomes.get(layout::id(partition, &job.0)).map_err(failed("read"))?;
-        bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("an outcome"))).transpose()
-    }
-
-    fn trail(
-        &self,
-        trail: Trail,
-        partition: u16,
-        from: Timestamp,
-        to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Step>, StateError> {
-        if from > to {
-            return Ok(Vec::new());
-        }
-        let start = layout::trail_at(trail, partition, from);
-        let last = layout::trail_at(trail, partition, to);
-        let end = layout::behind(&last).map_or(Bound::Unbounded, Bound::Excluded);
-        let mut steps = Vec::new();
-        for guard in self.trail.range((Bound::Included(start), end)).take(limit) {
-            let bytes = guard.key().map_err(failed("read"))?;
-            steps.push(layout::parse_step(trail, &bytes).ok_or_else(|| garbled("a trail"))?);
-        }
-        Ok(steps)
-    }
-
-    fn superseded(
-        &self,
-        partition: u16,
-        key: &Key,
-        horizon: Timestamp,
-        limit: usize,
-    ) -> Result<Superseded, StateError> {
-        let rows: Vec<Stored> =
-            self.rows(partition, key, horizon).take(limit + 2).collect::<Result<_, _>>()?;
-        Ok(Superseded::of(rows.into_iter(), limit))
+        bytes.map(|bytes| Ok(kept(&bytes, "an outcome")?.1)).transpose()
     }
 
     fn mark(&self, partition: u16) -> Result<Mark, StateError> {
@@ -371,25 +370,49 @@ impl State for FjallState {
 
 impl StateWriter for FjallState {
     fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError> {
-        let mut batch = self.database.batch();
-        for changes in changes {
-            if let Some(partition) = changes.clear {
-                // Not in one piece with what follows: it may be large. A crash in between leaves
-                // a partition that says of itself that it is being taken over.
-                let begun = Mark { copying: true, ..changes.mark_of(partition) };
-                batch.insert(&self.meta, layout::mark(partition), encode(&begun));
-                std::mem::replace(&mut batch, self.database.batch())
-                    .commit()
-                    .map_err(failed("changed"))?;
-                self.clear(partition)?;
+        let mut rest = changes;
+        while let Some(first) = rest.first() {
+            if let Some(partition) = first.clear {
+                self.clear(partition, first)?;
             }
-            self.add(&mut batch, changes);
-            self.forget(&mut batch, &changes.forget);
+            let clears = |changes: &Changes| changes.clear.is_some();
+            let next = rest.iter().skip(1).position(clears).map_or(rest.len(), |at| at + 1);
+            let (together, later) = rest.split_at(next);
+            self.add(together)?;
+            self.reach(together)?;
+            rest = later;
         }
-        batch.commit().map_err(failed("changed"))
+        Ok(())
     }
+}
 
-    fn persist(&mut self) -> Result<(), StateError> {
-        self.database.persist(PersistMode::SyncAll).map_err(failed("synced"))
+/// Keys with their values; no value: the key goes.
+type Entries = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// Makes a table of the entries. Of two with the same key the later one counts.
+fn ingest(space: &Keyspace, mut entries: Entries) -> Result<(), StateError> {
+    if entries.is_empty() {
+        return Ok(());
     }
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let failed = failed("changed");
+    let mut table = space.start_ingestion().map_err(failed)?;
+    let mut entries = entries.into_iter().peekable();
+    while let Some((key, value)) = entries.next() {
+        if entries.peek().is_some_and(|(next, _)| *next == key) {
+            continue;
+        }
+        match value {
+            Some(value) => table.write(key, value),
+            None => table.write_tombstone(key),
+        }
+        .map_err(failed)?;
+    }
+    table.finish().map_err(failed)
+}
+
+/// A value that is kept for some time, and up to when.
+fn kept<T: for<'b> Decode<'b, ()>>(bytes: &[u8], what: &str) -> Result<(Timestamp, T), StateError> {
+    let (time, value) = layout::stamp(bytes).ok_or_else(|| garbled(what))?;
+    Ok((time, decode(value).map_err(|_| garbled(what))?))
 }

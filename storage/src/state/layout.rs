@@ -1,10 +1,9 @@
-//! How records, trails and the rest are laid out as sorted keys and values.
+//! How records and the rest are laid out as sorted keys and values.
 //!
 //! ```text
 //! data      partition u16 | key | 00 | !version u64        -> content
-//! requests  partition u16 | request id                      -> CBOR of time and answer
-//! outcomes  partition u16 | job id                          -> CBOR of the outcome
-//! trail     kind u8 | partition u16 | time u64 | key or id  -> nothing
+//! requests  partition u16 | request id                      -> time u64 | CBOR of the answer
+//! outcomes  partition u16 | job id                          -> expires u64 | CBOR of the outcome
 //! meta      "p" partition u16 | "horizon"                   -> CBOR of the mark, u64
 //! ```
 //!
@@ -12,8 +11,7 @@
 //! order and makes prefixes exact. The version is inverted: the newest comes first, and the
 //! newest at or before a time is the first hit of a search.
 
-use super::{Step, StepOf, Trail};
-use catena_protocol::{JobId, Key, RequestId, Timestamp};
+use catena_protocol::{Key, Timestamp};
 
 const KEY_END: u8 = 0;
 
@@ -69,49 +67,15 @@ pub(super) fn id(partition: u16, id: &[u8; 16]) -> [u8; 18] {
     bytes
 }
 
-const fn kind(trail: Trail) -> u8 {
-    match trail {
-        Trail::Versions => b'v',
-        Trail::Requests => b'r',
-        Trail::Outcomes => b'o',
-    }
+/// A value that is kept up to a time.
+pub(super) fn stamped(time: Timestamp, value: &[u8]) -> Vec<u8> {
+    [&time.0.to_be_bytes(), value].concat()
 }
 
-/// The start of all entries of a trail.
-pub(super) fn trail_of(trail: Trail, partition: u16) -> Vec<u8> {
-    let [high, low] = partition.to_be_bytes();
-    vec![kind(trail), high, low]
-}
-
-/// The start of the entries of a trail at `time`.
-pub(super) fn trail_at(trail: Trail, partition: u16, time: Timestamp) -> Vec<u8> {
-    let mut bytes = vec![kind(trail)];
-    bytes.extend_from_slice(&partition.to_be_bytes());
-    bytes.extend_from_slice(&time.0.to_be_bytes());
-    bytes
-}
-
-/// An entry of a trail.
-pub(super) fn step(trail: Trail, partition: u16, step: &Step) -> Vec<u8> {
-    let mut bytes = trail_at(trail, partition, step.time);
-    bytes.extend_from_slice(match &step.of {
-        StepOf::Key(key) => key.as_str().as_bytes(),
-        StepOf::Request(id) => &id.0,
-        StepOf::Job(id) => &id.0,
-    });
-    bytes
-}
-
-/// An entry of a trail from its bytes.
-pub(super) fn parse_step(trail: Trail, bytes: &[u8]) -> Option<Step> {
-    let time = Timestamp(u64::from_be_bytes(bytes.get(3..11)?.try_into().ok()?));
-    let rest = &bytes[11..];
-    let of = match trail {
-        Trail::Versions => StepOf::Key(Key::new(std::str::from_utf8(rest).ok()?).ok()?),
-        Trail::Requests => StepOf::Request(RequestId(rest.try_into().ok()?)),
-        Trail::Outcomes => StepOf::Job(JobId(rest.try_into().ok()?)),
-    };
-    Some(Step { time, of })
+/// The time up to which a value is kept, and the value.
+pub(super) fn stamp(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (time, value) = bytes.split_first_chunk()?;
+    Some((Timestamp(u64::from_be_bytes(*time)), value))
 }
 
 /// Where the mark of a partition is kept.

@@ -1,26 +1,22 @@
 //! The state in memory: for tests and simulation, and as the plain reference of the real one.
 
 use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
-use super::{
-    Changes, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored, Superseded,
-    Trail, Visit,
-};
+use super::{Changes, Forget, KeyRange, Mark, State, StateError, StateWriter, Stored, Visit};
 use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
 use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp, codec};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 type Versions = BTreeMap<Reverse<Timestamp>, super::Content>;
 
-/// A state that is gone with the process.
+/// A state that is gone with the process. What may be forgotten goes at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
     data: BTreeMap<(u16, Key), Versions>,
     requests: BTreeMap<(u16, RequestId), (Timestamp, Written)>,
     outcomes: BTreeMap<(u16, JobId), Outcome>,
-    trail: BTreeMap<(Trail, u16, Timestamp), BTreeSet<StepOf>>,
     marks: BTreeMap<u16, Mark>,
     horizon: Timestamp,
 }
@@ -45,7 +41,6 @@ impl MemoryState {
         self.data.retain(|(of, _), _| *of != partition);
         self.requests.retain(|(of, _), _| *of != partition);
         self.outcomes.retain(|(of, _), _| *of != partition);
-        self.trail.retain(|(_, of, _), _| *of != partition);
     }
 
     fn apply_one(&mut self, changes: &Changes) {
@@ -55,55 +50,37 @@ impl MemoryState {
         for row in &changes.rows {
             let versions = self.data.entry((row.partition, row.key.clone())).or_default();
             versions.insert(Reverse(row.stored.version), row.stored.content.clone());
-            let step = Step { time: row.stored.version, of: StepOf::Key(row.key.clone()) };
-            self.step(Trail::Versions, row.partition, step);
         }
         for known in &changes.requests {
             let remembered = (known.time, known.written.clone());
             self.requests.insert((known.partition, known.request), remembered);
-            let step = Step { time: known.time, of: StepOf::Request(known.request) };
-            self.step(Trail::Requests, known.partition, step);
         }
         for (partition, outcome) in &changes.outcomes {
             self.outcomes.insert((*partition, outcome.job), outcome.clone());
-            let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
-            self.step(Trail::Outcomes, *partition, step);
         }
         self.marks.extend(changes.marks.iter().cloned());
-        self.horizon = changes.horizon.unwrap_or(self.horizon);
-        self.forget(&changes.forget);
+        if let Some(forget) = changes.forget {
+            self.forget(forget);
+        }
     }
 
-    fn step(&mut self, trail: Trail, partition: u16, step: Step) {
-        self.trail.entry((trail, partition, step.time)).or_default().insert(step.of);
+    fn forget(&mut self, forget: Forget) {
+        self.horizon = self.horizon.max(forget.versions);
+        for versions in self.data.values_mut() {
+            forget_versions(versions, self.horizon);
+        }
+        self.data.retain(|_, versions| !versions.is_empty());
+        self.requests.retain(|_, (time, _)| *time > forget.requests);
+        self.outcomes.retain(|_, outcome| outcome.expires > forget.outcomes);
     }
+}
 
-    fn forget(&mut self, forget: &super::Forget) {
-        for (partition, key, version) in &forget.versions {
-            let place = (*partition, key.clone());
-            if let Some(versions) = self.data.get_mut(&place) {
-                versions.remove(&Reverse(*version));
-                if versions.is_empty() {
-                    self.data.remove(&place);
-                }
-            }
-        }
-        for place in &forget.requests {
-            self.requests.remove(place);
-        }
-        for place in &forget.outcomes {
-            self.outcomes.remove(place);
-        }
-        for (trail, partition, step) in &forget.steps {
-            let place = (*trail, *partition, step.time);
-            if let Some(steps) = self.trail.get_mut(&place) {
-                steps.remove(&step.of);
-                if steps.is_empty() {
-                    self.trail.remove(&place);
-                }
-            }
-        }
-    }
+/// Takes away what nobody at or after `horizon` can see.
+fn forget_versions(versions: &mut Versions, horizon: Timestamp) {
+    let mut old = versions.range(Reverse(horizon)..);
+    let Some((newest, content)) = old.next() else { return };
+    let (newest, gone) = (*newest, content.is_deleted());
+    versions.retain(|version, _| *version < newest || (*version == newest && !gone));
 }
 
 impl MemoryState {
@@ -191,40 +168,6 @@ impl State for MemoryState {
         Ok(self.outcomes.get(&(partition, *job)).cloned())
     }
 
-    fn trail(
-        &self,
-        trail: Trail,
-        partition: u16,
-        from: Timestamp,
-        to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Step>, StateError> {
-        if from > to {
-            return Ok(Vec::new());
-        }
-        let entries = self.trail.range((trail, partition, from)..=(trail, partition, to));
-        let steps = entries.flat_map(|((_, _, time), steps)| {
-            steps.iter().map(|of| Step { time: *time, of: of.clone() })
-        });
-        Ok(steps.take(limit).collect())
-    }
-
-    fn superseded(
-        &self,
-        partition: u16,
-        key: &Key,
-        horizon: Timestamp,
-        limit: usize,
-    ) -> Result<Superseded, StateError> {
-        let Some(versions) = self.data.get(&(partition, key.clone())) else {
-            return Ok(Superseded { versions: Vec::new(), all: true });
-        };
-        let rows = versions
-            .range(Reverse(horizon)..)
-            .map(|(version, content)| Stored { version: version.0, content: content.clone() });
-        Ok(Superseded::of(rows, limit))
-    }
-
     fn mark(&self, partition: u16) -> Result<Mark, StateError> {
         Ok(self.marks.get(&partition).cloned().unwrap_or_default())
     }
@@ -258,29 +201,5 @@ impl StateWriter for MemoryState {
     fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError> {
         changes.iter().for_each(|changes| self.apply_one(changes));
         Ok(())
-    }
-
-    fn persist(&mut self) -> Result<(), StateError> {
-        Ok(())
-    }
-}
-
-impl Superseded {
-    /// From the versions at or before the horizon, newest first.
-    pub(super) fn of(rows: impl Iterator<Item = Stored>, limit: usize) -> Self {
-        let mut versions = Vec::new();
-        let mut tombstone = None;
-        for (position, stored) in rows.enumerate() {
-            if position == 0 {
-                tombstone = stored.content.is_deleted().then_some(stored.version);
-            } else if versions.len() == limit {
-                return Self { versions, all: false };
-            } else {
-                versions.push(stored.version);
-            }
-        }
-        // Only when nothing older stays may the record of its end go: else it would come back.
-        versions.splice(0..0, tombstone);
-        Self { versions, all: true }
     }
 }

@@ -1,11 +1,13 @@
 //! The state of a node: what the committed records of its partitions add up to.
 //!
-//! Promise: [`StateWriter::apply`] is all or nothing, together with the position in the log that
-//! it stands for. It need not be durable at once: the log is replayed from that position.
+//! Promise: when [`StateWriter::apply`] returns, changes are there with the positions in the log
+//! that they stand for. If it does not return, because the process dies, some of them may be
+//! there and the positions not: then the log is replayed from before, which brings the same
+//! again. Never is a position there and what it stands for not.
 //!
-//! A reader on another thread may see part of a batch that is being applied; the machine knows
-//! what is on its way and looks there first, so it never notices. It deliberately does not know
-//! clocks, requests or the log.
+//! A reader on another thread may see part of what is being applied; the machine knows what is on
+//! its way and looks there first, so it never notices. What may be forgotten goes at some time:
+//! nobody may ask for it any more. It deliberately does not know clocks, requests or the log.
 
 mod content;
 mod encoding;
@@ -15,6 +17,8 @@ mod fjall;
 #[cfg(feature = "service")]
 mod layout;
 mod memory;
+#[cfg(feature = "service")]
+mod sweep;
 
 pub use content::{Content, NotAnInteger, Stored};
 #[cfg(feature = "service")]
@@ -37,37 +41,6 @@ pub struct StateError {
     pub doing: &'static str,
     /// What the engine said.
     pub reason: String,
-}
-
-/// Which trail of the past is followed by the retention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trail {
-    /// Versions of records, by the time at which they were written.
-    Versions,
-    /// Remembered requests, by the time at which they were answered.
-    Requests,
-    /// Outcomes, by the time at which they expire.
-    Outcomes,
-}
-
-/// One entry of a [`Trail`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Step {
-    /// When.
-    pub time: Timestamp,
-    /// What.
-    pub of: StepOf,
-}
-
-/// What an entry of a [`Trail`] is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StepOf {
-    /// A record.
-    Key(Key),
-    /// A direct write.
-    Request(RequestId),
-    /// A job.
-    Job(JobId),
 }
 
 /// A new version of a record.
@@ -94,29 +67,19 @@ pub struct Remembered {
     pub written: Written,
 }
 
-/// Versions of one record that no reader can ask for any more, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Superseded {
-    /// The versions.
-    pub versions: Vec<Timestamp>,
-    /// Whether these are all.
-    pub all: bool,
-}
-
-/// What is taken away.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// From when on things are kept; what is older may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forget {
-    /// Versions of records; of one record the oldest first.
-    pub versions: Vec<(u16, Key, Timestamp)>,
-    /// Remembered requests.
-    pub requests: Vec<(u16, RequestId)>,
-    /// Outcomes.
-    pub outcomes: Vec<(u16, JobId)>,
-    /// Entries of the trails.
-    pub steps: Vec<(Trail, u16, Step)>,
+    /// Nobody reads the store as it was before this. Of each record the newest version at or
+    /// before it stays, unless that says that the record is gone. Never falls.
+    pub versions: Timestamp,
+    /// Nobody asks again for what was answered up to this.
+    pub requests: Timestamp,
+    /// Outcomes that expire up to this have expired.
+    pub outcomes: Timestamp,
 }
 
-/// One atomic change of the state.
+/// One change of the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// A partition of which nothing stays: everything else here comes after that.
@@ -129,10 +92,8 @@ pub struct Changes {
     pub outcomes: Vec<(u16, Outcome)>,
     /// How far the partitions are then.
     pub marks: Vec<(u16, Mark)>,
-    /// What is taken away.
-    pub forget: Forget,
-    /// Nothing before this can be read any more; never lower than it was.
-    pub horizon: Option<Timestamp>,
+    /// What may go from now on.
+    pub forget: Option<Forget>,
 }
 
 impl Changes {
@@ -193,32 +154,6 @@ pub trait State {
     /// [`StateError`].
     fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError>;
 
-    /// Entries of a trail with `from <= time <= to`, oldest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn trail(
-        &self,
-        trail: Trail,
-        partition: u16,
-        from: Timestamp,
-        to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Step>, StateError>;
-
-    /// The versions of a record that nobody at or after `horizon` can see: all before the newest
-    /// one at or before it, and that one too if it says that the record is gone. At most `limit`.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn superseded(
-        &self,
-        partition: u16,
-        key: &Key,
-        horizon: Timestamp,
-        limit: usize,
-    ) -> Result<Superseded, StateError>;
-
     /// How far a partition has got.
     ///
     /// # Errors
@@ -238,7 +173,7 @@ pub trait State {
         bytes: usize,
     ) -> Result<(Vec<Item>, Option<Blob>), StateError>;
 
-    /// Nothing before this can be read any more.
+    /// Nothing before this can be read any more: [`Forget::versions`].
     ///
     /// # Errors
     /// [`StateError`].
@@ -247,15 +182,9 @@ pub trait State {
 
 /// Changing the state.
 pub trait StateWriter {
-    /// Applies the changes in order, as one.
+    /// Applies the changes in order. Afterwards they are durable, where the state is at all.
     ///
     /// # Errors
     /// [`StateError`].
     fn apply(&mut self, changes: &[Changes]) -> Result<(), StateError>;
-
-    /// Makes everything applied so far durable.
-    ///
-    /// # Errors
-    /// [`StateError`].
-    fn persist(&mut self) -> Result<(), StateError>;
 }

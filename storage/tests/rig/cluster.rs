@@ -45,7 +45,7 @@ pub struct Replica {
     /// What it said last of itself.
     pub told: Option<Digest>,
     unsynced: VecDeque<(u64, Vec<LogEntry>)>,
-    unapplied: VecDeque<(u64, Changes)>,
+    unapplied: VecDeque<(u64, Vec<Changes>)>,
     /// Nobody hears it and it hears nobody.
     pub cut: bool,
     /// Its disk takes its time.
@@ -88,6 +88,7 @@ impl Cluster {
                 partitions: PARTITIONS,
                 boot: 0,
                 seed: node as u64,
+                apply_bytes: 0,
                 ..settings.clone()
             };
             Replica {
@@ -152,7 +153,7 @@ impl Cluster {
                 Effect::Append { frame, entries } => {
                     replica.unsynced.push_back((frame, logged(entries)));
                 }
-                Effect::Apply { batch, changes, .. } => {
+                Effect::Apply { batch, changes } => {
                     replica.unapplied.push_back((batch, changes));
                 }
                 Effect::Reply { to, response } => {
@@ -236,7 +237,7 @@ impl Cluster {
     pub fn apply(&mut self, node: usize) -> bool {
         let replica = &mut self.replicas[node];
         let Some((batch, changes)) = replica.unapplied.pop_front() else { return false };
-        replica.state.apply(&[changes]).unwrap();
+        replica.state.apply(&changes).unwrap();
         self.input(node, Input::Applied { batch });
         true
     }

@@ -36,7 +36,7 @@ pub struct Rig {
     /// Durable frames.
     pub log: Vec<Vec<LogEntry>>,
     pub unsynced: VecDeque<(u64, Vec<LogEntry>)>,
-    pub unapplied: VecDeque<(u64, Changes)>,
+    pub unapplied: VecDeque<(u64, Vec<Changes>)>,
     pub answers: BTreeMap<u64, Tell>,
     pub events: Vec<Event>,
     next: u64,
@@ -47,7 +47,9 @@ impl Rig {
         Self::with(Settings { partitions: PARTITIONS, ..Settings::default() })
     }
 
+    /// What is committed goes to the state at once.
     pub fn with(settings: Settings) -> Self {
+        let settings = Settings { apply_bytes: 0, ..settings };
         let state = MemoryState::default();
         let mut rig = Self {
             node: Node::new(settings.clone(), &state).unwrap(),
@@ -78,7 +80,7 @@ impl Rig {
                 Effect::Append { frame, entries } => {
                     self.unsynced.push_back((frame, logged(entries)));
                 }
-                Effect::Apply { batch, changes, .. } => self.unapplied.push_back((batch, changes)),
+                Effect::Apply { batch, changes } => self.unapplied.push_back((batch, changes)),
                 Effect::Reply { to, response } => {
                     assert_eq!(to, response.id);
                     assert!(self.answers.insert(to, response.tell).is_none(), "answered twice");
@@ -130,7 +132,7 @@ impl Rig {
     /// The oldest batch reaches the state. Returns whether there was one.
     pub fn apply(&mut self) -> bool {
         let Some((batch, changes)) = self.unapplied.pop_front() else { return false };
-        self.state.apply(&[changes]).unwrap();
+        self.state.apply(&changes).unwrap();
         self.input(Input::Applied { batch });
         true
     }
@@ -141,12 +143,21 @@ impl Rig {
         self.input(Input::Tick);
     }
 
+    /// A turn that the node asks for at once. Returns whether it did.
+    fn goes_on(&mut self) -> bool {
+        let at_once = self.node.next_deadline().is_some_and(|at| at <= self.now.mono_us);
+        if at_once {
+            self.input(Input::Tick);
+        }
+        at_once
+    }
+
     /// Everything under way comes to its end, and the wall clock passes every version.
     pub fn settle(&mut self) {
-        while self.sync() || self.apply() {}
+        while self.sync() || self.apply() || self.goes_on() {}
         if self.node.held() > 0 {
             self.advance(2_000_000);
-            while self.sync() || self.apply() {}
+            while self.sync() || self.apply() || self.goes_on() {}
         }
         assert_eq!(self.node.held(), 0, "somebody is not answered");
         assert_eq!(self.node.pending_bytes(), 0, "something is not applied");

@@ -1,0 +1,167 @@
+//! What is committed gathers here and goes to the state in large batches.
+//!
+//! The state is a file of sorted tables: few large changes cost it far less than many small ones.
+//! Until a batch is there, the records are kept in memory (`pending.rs`), where reads look first,
+//! and in the log, which is replayed after a crash.
+
+use super::{Effect, Node};
+use crate::state::{Changes, Mark};
+use catena_protocol::clock::Now;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Records that one turn strikes off when the state has them: many at once would hold up others.
+const STRUCK_OFF: usize = 2_048;
+
+/// Batches on their way when no more pieces of a copy are asked for.
+const MOST_BATCHES: usize = 4;
+/// Rows that are kept in one piece: a longer list would be copied as it grows.
+const PIECE: usize = 1_024;
+
+/// What the state will be given next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathered {
+    /// In order, full ones.
+    pieces: Vec<Changes>,
+    pub(super) changes: Changes,
+    /// Partitions that get further with it.
+    pub(super) touched: BTreeSet<u16>,
+    pub(super) bytes: usize,
+    /// When the first of it came, in monotonic microseconds.
+    since_us: Option<u64>,
+}
+
+impl Gathered {
+    /// Something has been added.
+    pub(super) fn added(&mut self, now: Now) {
+        self.since_us.get_or_insert(now.mono_us);
+        if self.changes.rows.len() >= PIECE || self.changes.requests.len() >= PIECE {
+            self.pieces.push(std::mem::take(&mut self.changes));
+        }
+    }
+}
+
+/// Batches on their way into the state.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Applying {
+    last: u64,
+    /// Oldest first, with the marks that they bring.
+    batches: VecDeque<(u64, Vec<(u16, Mark)>)>,
+    /// The last that the state has.
+    done: u64,
+}
+
+impl Applying {
+    /// The number of the next batch.
+    pub(super) const fn next(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// Whether the state is so far behind that nothing should be fetched for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.batches.len() >= MOST_BATCHES
+    }
+
+    /// Whether records have to be struck off.
+    fn is_behind(&self) -> bool {
+        self.batches.front().is_some_and(|(batch, _)| *batch <= self.done)
+    }
+}
+
+impl<C> Node<C> {
+    /// Hands out what has gathered, if it is much or has waited long.
+    pub(super) fn apply_in_turn(&mut self, now: Now, out: &mut Vec<Effect<C>>) {
+        let much = self.gathered.bytes >= self.settings.apply_bytes;
+        let due = self.apply_due_us().is_some_and(|due| due <= now.mono_us);
+        if due || (much && self.gathered.since_us.is_some()) {
+            self.apply_gathered(out);
+        }
+    }
+
+    fn apply_due_us(&self) -> Option<u64> {
+        let since_us = self.gathered.since_us?;
+        Some(since_us.saturating_add(self.settings.apply_ms.saturating_mul(1_000)))
+    }
+
+    /// Hands out what has gathered.
+    pub fn apply_gathered(&mut self, out: &mut Vec<Effect<C>>) {
+        let gathered = std::mem::take(&mut self.gathered);
+        let Gathered { mut pieces, mut changes, touched, since_us, .. } = gathered;
+        if since_us.is_none() {
+            return;
+        }
+        let marks: Vec<(u16, Mark)> = touched
+            .iter()
+            .map(|number| (*number, self.partitions[usize::from(*number)].mark.clone()))
+            .collect();
+        changes.marks.clone_from(&marks);
+        pieces.push(changes);
+        self.apply(pieces, marks, out);
+    }
+
+    /// Adds a piece of a copied state, behind what has gathered.
+    pub(super) fn gather_piece(&mut self, now: Now, changes: Changes) {
+        let before = std::mem::take(&mut self.gathered.changes);
+        self.gathered.pieces.extend([before, changes]);
+        self.gathered.bytes += self.settings.message_bytes;
+        self.gathered.added(now);
+    }
+
+    /// Hands out changes of the state.
+    fn apply(&mut self, changes: Vec<Changes>, marks: Vec<(u16, Mark)>, out: &mut Vec<Effect<C>>) {
+        self.applying.last += 1;
+        self.applying.batches.push_back((self.applying.last, marks));
+        out.push(Effect::Apply { batch: self.applying.last, changes });
+    }
+
+    /// The state has all batches up to this one.
+    pub(super) fn applied(&mut self, batch: u64) {
+        self.applying.done = self.applying.done.max(batch);
+    }
+
+    /// Strikes off some of what the state has.
+    pub(super) fn strike_off(&mut self, now: Now) {
+        let mut most = STRUCK_OFF;
+        while most > 0
+            && self.applying.is_behind()
+            && let Some((batch, marks)) = self.applying.batches.front_mut()
+        {
+            let batch = *batch;
+            let Some((number, mark)) = marks.last().cloned() else {
+                self.applying.batches.pop_front();
+                continue;
+            };
+            if self.ends_copy(number, batch) {
+                self.copy_ends(number);
+            } else if !self.strike_off_in(now, number, mark, &mut most) {
+                return;
+            }
+            if let Some((_, marks)) = self.applying.batches.front_mut() {
+                marks.pop();
+            }
+        }
+    }
+
+    /// Strikes off what a partition has up to `mark`. False: there is more.
+    fn strike_off_in(&mut self, now: Now, number: u16, mark: Mark, most: &mut usize) -> bool {
+        let share = self.settings.tail_bytes / self.hosted.max(1);
+        let partition = &mut self.partitions[usize::from(number)];
+        if partition.copying.is_some() {
+            return true;
+        }
+        let index = mark.applied.index;
+        partition.applied = mark;
+        let freed = partition.pending.applied(index, most);
+        self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        if partition.pending.first_index().is_some_and(|first| first <= index) {
+            return false;
+        }
+        let until = partition.may_shorten(now);
+        partition.tail.shorten(until, share);
+        true
+    }
+
+    /// When something is to be done here without being asked.
+    pub(super) fn apply_deadline_us(&self, now: Now) -> Option<u64> {
+        if self.applying.is_behind() { Some(now.mono_us) } else { self.apply_due_us() }
+    }
+}
