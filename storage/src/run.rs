@@ -65,6 +65,8 @@ struct Service {
     intake: Intake<Topic>,
     reports: UnboundedReceiver<Report>,
     threads: [JoinHandle<()>; 2],
+    /// Syncs of the log since the start.
+    syncs: u64,
     facts: Facts,
     _discovery: Discovery,
 }
@@ -141,6 +143,7 @@ impl Service {
             intake,
             reports,
             threads: [writer, applier],
+            syncs: 0,
             facts,
             _discovery: discovery,
         })
@@ -224,7 +227,10 @@ impl Service {
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
         match report {
-            Report::Synced { frame } => self.turn.input(Input::Synced { frame }),
+            Report::Synced { frame, syncs } => {
+                self.syncs = syncs;
+                self.turn.input(Input::Synced { frame })
+            }
             Report::Applied { batch } => self.turn.input(Input::Applied { batch }),
             Report::Told { number, tell } => {
                 self.turn.told(number, tell);
@@ -243,6 +249,7 @@ impl Service {
             "bytes": self.turn.state.bytes().unwrap_or(0),
             "requests_held": self.turn.node.held(),
             "bytes_pending": self.turn.node.pending_bytes(),
+            "syncs": self.syncs,
         }));
         let partitions = self.turn.cluster.partitions;
         let heartbeat = Heartbeat {
