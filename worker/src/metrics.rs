@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     pub(crate) finishes: Counter,
     pub(crate) failures: Counter,
     pub(crate) malformed: Counter,
+    pub(crate) redirected: Counter,
     pub(crate) outstanding: Gauge,
     pub(crate) turn: Histogram,
 }
@@ -26,6 +27,7 @@ impl Metrics {
             finishes: counter!("catena_worker_finish_total", "worker" => worker.clone()),
             failures: counter!("catena_worker_failure_total", "worker" => worker.clone()),
             malformed: counter!("catena_worker_malformed_total", "worker" => worker.clone()),
+            redirected: counter!("catena_worker_redirected_total", "worker" => worker.clone()),
             outstanding: gauge!("catena_worker_outstanding_steps", "worker" => worker.clone()),
             turn: histogram!("catena_worker_turn_messages", "worker" => worker),
         }
