@@ -15,11 +15,11 @@ use crate::machine::{Input, Settings};
 use crate::open::{Opened, Place, open};
 use crate::peers::Peers;
 use crate::report::Report;
-use crate::turn::{Parts, Turn};
+use crate::turn::{Turn, Work};
 use crate::{applier, writer};
 use async_nats::Message;
 use catena_link::{Clock, wall_us};
-use catena_link::{Intake, Link};
+use catena_link::{Intake, Link, Outbox};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::store::Cluster;
 use catena_protocol::placement::Member;
@@ -123,7 +123,8 @@ impl Service {
             Discovery::start(&link.client, &identity, description, endpoints, facts.clone())
                 .await
                 .map_err(Error::closed)?;
-        let mut turn = Turn::new(Parts {
+        let mut turn = Turn {
+            outbox: Outbox::new(link.message_limit()),
             link,
             clock,
             node,
@@ -134,7 +135,9 @@ impl Service {
             counted,
             forward,
             peers,
-        });
+            moved: Vec::new(),
+            work: Work::default(),
+        };
         turn.begin()?;
         info!(id = %identity.id, partitions = owner.partitions, "storage node serves");
         Ok(Self {

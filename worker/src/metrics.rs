@@ -33,3 +33,19 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    #[test]
+    fn redirected_reads_are_exported_as_a_counter() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let exported = recorder.handle();
+        metrics::with_local_recorder(&recorder, || Metrics::new("w1").redirected.absolute(3));
+        let text = exported.render();
+        assert!(text.contains("# TYPE catena_worker_redirected_total counter"), "{text}");
+        assert!(text.contains("catena_worker_redirected_total{worker=\"w1\"} 3"), "{text}");
+    }
+}

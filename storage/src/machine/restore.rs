@@ -4,13 +4,13 @@
 //! alone leads at once.
 
 use super::append::{Frames, draft};
-use super::chance::Chance;
 use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
 use super::voters::Voters;
 use super::{Bug, Effect, Node, Settings};
 use crate::state::{Changes, Content, NotAnInteger, State, StateError};
+use catena_protocol::chance::Chance;
 use catena_protocol::clock::{HybridClock, Now};
 use catena_protocol::codec::{Raw, encode};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};

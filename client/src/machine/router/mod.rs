@@ -303,9 +303,9 @@ impl<C> Router<C> {
         let past = size::at_snapshot(&open.request.ask);
         let silent = open.waits_for.is_some();
         let replica = if silent {
-            open.silences % 2 == 0
+            open.silences.is_multiple_of(2)
         } else {
-            open.refusals % 2 == 1 && self.routes.leader(partition).is_none()
+            !open.refusals.is_multiple_of(2) && self.routes.leader(partition).is_none()
         };
         match () {
             () if past && replica => Target::Replica(partition),
