@@ -1,12 +1,12 @@
 //! The invariants, checked after every step of every node.
 
 use catena_protocol::clock::Now;
-use catena_protocol::message::gossip::Mark;
+use catena_protocol::message::gossip::{Acked, Mark};
 use catena_protocol::message::store::Tell;
 use catena_protocol::message::write::Written;
 use catena_protocol::placement::Member;
 use catena_protocol::{Key, Timestamp};
-use catena_storage::machine::View;
+use catena_storage::machine::{Entry, View};
 use catena_storage::state::Changes;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ type Broken = (&'static str, String);
 const PRIMARY: &str = "1: at most one primary per partition and epoch serves; epochs only grow";
 const PREFIX: &str = "2: committed prefixes are equal; nothing committed is truncated";
 const CLOSED: &str = "3: closed timestamps only grow, and nothing commits at or below one";
+const DURABLE: &str = "2: what is acknowledged is on disk";
 const CLOCK: &str = "3: a version is told only when the clock has reached it";
 const BOUNDS: &str = "8: every queue has a limit";
 
@@ -132,6 +133,26 @@ impl Watch {
         Ok(())
     }
 
+    /// Looks at what a node is about to acknowledge while these frames are on their way to its disk.
+    pub(crate) fn acknowledged<'a>(
+        acked: &Acked,
+        on_their_way: impl Iterator<Item = &'a Entry>,
+    ) -> Result<(), Broken> {
+        for entry in on_their_way {
+            if let Entry::Record { partition, index, .. } = entry
+                && *partition == acked.partition
+                && *index <= acked.index
+            {
+                let what = format!(
+                    "partition {partition}: record {index} is on its way, {} is acknowledged",
+                    acked.index
+                );
+                return Err((DURABLE, what));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn bounds(held: usize, most: usize) -> Result<(), Broken> {
         if held > most {
             return Err((BOUNDS, format!("{held} requests are held, {most} are allowed")));
@@ -190,6 +211,17 @@ mod tests {
         assert_eq!(second(1, 1, "s1", &view()), Some(PRIMARY));
         assert_eq!(second(1, 1, "s1", &View { serves: false, ..view() }), None);
         assert_eq!(second(1, 1, "s1", &View { epoch: 4, ..view() }), None);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_is_on_its_way_is_seen() {
+        let bytes = catena_protocol::codec::Raw(b"x".to_vec().into());
+        let entry = Entry::Record { partition: 0, index: 9, bytes };
+        let told = |partition, index| {
+            let acked = Acked { partition, epoch: 3, index };
+            Watch::acknowledged(&acked, [&entry].into_iter()).err().map(|(rule, _)| rule)
+        };
+        assert_eq!((told(0, 9), told(0, 8), told(1, 9)), (Some(DURABLE), None, None));
     }
 
     #[test]

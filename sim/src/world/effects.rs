@@ -4,6 +4,7 @@ use super::nodes::PERSIST_US;
 use super::{Happening, World, between};
 use crate::broker::{Message, Party};
 use crate::host::{Caller, Death};
+use crate::watch::Watch;
 use catena_protocol::NodeId;
 use catena_protocol::message::gossip::{Letter, Line, Push};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
@@ -46,11 +47,27 @@ impl World {
 
     fn send_letters(&mut self, host: usize, lines: BTreeMap<NodeId, Vec<Line>>) {
         for (to, lines) in lines {
+            self.look_at_acks(host, &lines);
             let from = self.hosts[host].sender();
             if let Some(other) = self.hosts.iter().position(|host| host.node == to) {
                 let letter = Message::Letter(Letter { from, lines });
                 self.send(Party::Node(host), Party::Node(other), letter);
             }
+        }
+    }
+
+    /// What is acknowledged must be on disk.
+    fn look_at_acks(&mut self, host: usize, lines: &[Line]) {
+        let Some(process) = &self.hosts[host].process else { return };
+        let acks = lines.iter().filter_map(|line| match line {
+            Line::Ack { replicas, .. } => Some(replicas),
+            _ => None,
+        });
+        let writing = || process.writing.iter().flat_map(|(_, entries)| entries);
+        let broken = acks.flatten().find_map(|acked| Watch::acknowledged(acked, writing()).err());
+        if let Some((rule, what)) = broken {
+            let name = self.hosts[host].node.clone();
+            self.fail(rule, format!("{name}: {what}"));
         }
     }
 

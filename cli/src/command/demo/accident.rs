@@ -25,15 +25,15 @@ pub(super) struct Accident(mpsc::Sender<(Fate, oneshot::Sender<()>)>);
 
 /// Carries them out.
 #[derive(Debug)]
-pub(super) struct Surgeon {
+pub(super) struct FaultInjector {
     asked: mpsc::Receiver<(Fate, oneshot::Sender<()>)>,
     data: PathBuf,
 }
 
 /// `data` is where the victim has its own.
-pub(super) fn accident(data: PathBuf) -> (Accident, Surgeon) {
+pub(super) fn accident(data: PathBuf) -> (Accident, FaultInjector) {
     let (sender, asked) = mpsc::channel(1);
-    (Accident(sender), Surgeon { asked, data })
+    (Accident(sender), FaultInjector { asked, data })
 }
 
 impl Accident {
@@ -57,7 +57,7 @@ impl Accident {
     }
 }
 
-impl Surgeon {
+impl FaultInjector {
     /// Waits for the next and carries it out; never returns without an error.
     pub(super) async fn work(&mut self, cluster: &mut Cluster) -> Failure {
         loop {

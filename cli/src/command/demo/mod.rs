@@ -90,7 +90,7 @@ impl Demo {
             registry: shop::operators(Registry::built_in())?,
             ..Plan::new(self.data.as_deref().unwrap_or(temporary.path()))
         };
-        let (accident, mut surgeon) = accident(plan.data.join(accident::VICTIM));
+        let (accident, mut injector) = accident(plan.data.join(accident::VICTIM));
         let accident = (self.storage >= 3).then_some(accident);
         let mut shutdown = catena_service::on_signals_then(catena_nats_server::kill_all);
         eprintln!("starting a cluster");
@@ -103,7 +103,7 @@ impl Demo {
         let reached = cluster.settings().clone();
         let result = tokio::select! {
             result = self.show(reached.clone(), &run, accident) => result,
-            failure = surgeon.work(&mut cluster) => Err(failure),
+            failure = injector.work(&mut cluster) => Err(failure),
             () = shutdown.requested() => Ok(INTERRUPTED.into()),
         };
         eprintln!("ending the cluster");
