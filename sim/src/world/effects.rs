@@ -64,7 +64,10 @@ impl World {
             _ => None,
         });
         let writing = || process.writing.iter().flat_map(|(_, entries)| entries);
-        let broken = acks.flatten().find_map(|acked| Watch::acknowledged(acked, writing()).err());
+        let broken = acks.flatten().find_map(|acked| {
+            let mark = process.state.mark(acked.partition).ok()?;
+            Watch::acknowledged(acked, mark.applied.index, writing()).err()
+        });
         if let Some((rule, what)) = broken {
             let name = self.hosts[host].node.clone();
             self.fail(rule, format!("{name}: {what}"));

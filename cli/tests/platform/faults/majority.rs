@@ -86,8 +86,8 @@ async fn without_a_majority_it_says_so_quickly_and_the_past_can_be_read() {
     let store = client.store().with_timeout(Duration::from_secs(20));
     let written = join_all((0..KEYS).map(|n| store.write(key(n), "old"))).await;
     let versions: Vec<Timestamp> = written.into_iter().map(Result::unwrap).collect();
-    for n in 0..KEYS {
-        trio.covers(0, &key(n), versions[n]).await;
+    for (n, version) in versions.iter().enumerate() {
+        trio.covers(0, &key(n), *version).await;
     }
 
     trio.kill(1).await;
