@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
-use catena_client::machine::router::{Settings, TURNS};
+use catena_client::machine::router::Settings;
 use catena_client::machine::{Effect, Input, Router, Target};
 use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
@@ -81,7 +81,7 @@ impl Harness {
     }
 
     /// The one send among the last effects.
-    fn sent(&self) -> (Target, u64, u8) {
+    fn sent(&self) -> (Target, u64, u64) {
         match &self.out[..] {
             [Effect::Send { to, id, turn }] => (to.clone(), *id, *turn),
             other => panic!("expected one send, got {other:?}"),
@@ -455,7 +455,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Flying {
     to: Target,
     id: u64,
-    turn: u8,
+    turn: u64,
     sent_in: u64,
     caller: u32,
 }
@@ -535,8 +535,7 @@ impl Run {
         let Some(at) = n.checked_rem(self.flying.len()) else { return };
         let (to, turn, sent_in) =
             (self.flying[at].to.clone(), self.flying[at].turn, self.flying[at].sent_in);
-        let late = self.turns - sent_in >= u64::from(TURNS);
-        if !late && !self.touched.contains(&sent_in) {
+        if !self.touched.contains(&sent_in) {
             self.flying.retain(|other| other.to != to || other.sent_in != sent_in);
             self.give(Input::Refused { to, turn });
         }

@@ -1,7 +1,6 @@
 //! Where requests go and where answers come from, as subjects.
 
 use crate::machine::Target;
-use crate::machine::router::TURNS;
 use async_nats::Subject;
 use catena_link::Link;
 use catena_protocol::NodeId;
@@ -13,7 +12,7 @@ pub(super) const CLUSTER: &str = "cluster";
 /// `<inbox>.<turn>.replica.<partition>`.
 pub(super) enum Place {
     Cluster,
-    Target(Target, u8),
+    Target(Target, u64),
 }
 
 /// Subjects of the targets that are in use.
@@ -25,7 +24,7 @@ pub(super) struct Places {
 pub(super) struct KnownPlace {
     to: Target,
     subject: Subject,
-    turn: u8,
+    turn: u64,
     reply: Subject,
 }
 
@@ -33,7 +32,7 @@ pub(super) struct KnownPlace {
 const PLACES: usize = 256;
 
 impl Places {
-    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u8) -> (&Subject, &Subject) {
+    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u64) -> (&Subject, &Subject) {
         let at = match self.known.iter().position(|known| known.to == *to) {
             Some(at) => at,
             None => self.add(link, to),
@@ -55,8 +54,8 @@ impl Places {
             Target::Primary(partition) => link.subjects.primary(*partition),
             Target::Replica(partition) => link.subjects.replica(*partition),
         };
-        let reply = reply(&self.inbox, to, TURNS);
-        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: TURNS, reply });
+        let reply = reply(&self.inbox, to, 0);
+        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: 0, reply });
         self.known.len() - 1
     }
 
@@ -76,7 +75,7 @@ impl Places {
     }
 }
 
-fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
+fn reply(inbox: &str, to: &Target, turn: u64) -> Subject {
     match to {
         Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
         Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),

@@ -96,7 +96,7 @@ pub enum Input<C> {
         /// Where.
         to: Target,
         /// In which turn they were sent.
-        turn: u8,
+        turn: u64,
     },
     /// The number of partitions, from `catena.cluster`.
     Partitions(u16),
@@ -113,10 +113,10 @@ pub enum Effect<C> {
         to: Target,
         /// Which: see [`Router::request`].
         id: u64,
-        /// Counts the times, modulo [`TURNS`], that `handle` began with an empty list of
+        /// Counts the times that `handle` began with an empty list of
         /// effects. Everything for one target in one turn may go out as one message; if the
         /// server says that nobody listens there, [`Input::Refused`] names both.
-        turn: u8,
+        turn: u64,
     },
     /// The answer to an `Ask`. Never [`Tell::NotPrimary`], [`Tell::Deposed`],
     /// [`Tell::Behind`] nor [`Tell::Fault`].
@@ -128,8 +128,6 @@ pub enum Effect<C> {
     },
 }
 
-/// Turns are counted up to this.
-pub const TURNS: u8 = 64;
 /// A request goes on at once to another node this often, then it waits first.
 const REDIRECTS: u32 = 3;
 
@@ -142,7 +140,7 @@ pub struct Router<C> {
     routes: Routes,
     timers: Wheel<Place>,
     pace: Pace,
-    turn: u8,
+    turn: u64,
     redirected: u64,
 }
 
@@ -156,7 +154,7 @@ struct Open<C> {
     sent_us: u64,
     due_us: u64,
     /// Where the last try went, unless it was turned away.
-    waits_for: Option<(Target, u8)>,
+    waits_for: Option<(Target, u64)>,
     /// How often it was sent without an answer.
     silences: u32,
     /// How often it was turned away.
@@ -203,7 +201,7 @@ impl<C> Router<C> {
     /// Takes one input; pushes what follows from it. Drain `out` before the next turn.
     pub fn handle(&mut self, now: Now, input: Input<C>, out: &mut Vec<Effect<C>>) {
         if out.is_empty() {
-            self.turn = (self.turn + 1) % TURNS;
+            self.turn += 1;
         }
         match input {
             Input::Ask { caller, partition, ask, deadline_us, patient } => {
