@@ -40,8 +40,8 @@ pub(crate) fn text(entry: Entry) -> Option<String> {
 pub(crate) fn failed(error: &Error) -> Outcome {
     use ErrorKind as K;
     let promised = match error.kind() {
-        K::BadRequest | K::Conflict | K::TooLarge | K::TooBusy | K::Unavailable | K::Encode => true,
-        K::Deadline => error.to_string().contains("nothing was changed"),
+        K::BadRequest | K::Conflict | K::TooLarge | K::TooBusy | K::Encode => true,
+        K::Deadline | K::Unavailable => error.to_string().contains("nothing was changed"),
         _ => false,
     };
     if promised { Outcome::Refused } else { Outcome::Unknown }
@@ -57,9 +57,12 @@ mod tests {
         let outcome = |code, says: &str| failed(&Error::from(Fault::new(code, says)));
         let maybe = "the write may or may not have happened";
         assert_eq!(outcome(Code::Deadline, maybe), Outcome::Unknown);
+        assert_eq!(outcome(Code::Unavailable, maybe), Outcome::Unknown);
         assert_eq!(outcome(Code::Internal, maybe), Outcome::Unknown);
-        assert_eq!(outcome(Code::Deadline, "nothing was changed; try again"), Outcome::Refused);
-        for code in [Code::Unavailable, Code::TooBusy, Code::TooLarge, Code::Conflict] {
+        for code in [Code::Deadline, Code::Unavailable] {
+            assert_eq!(outcome(code, "nothing was changed; try again"), Outcome::Refused);
+        }
+        for code in [Code::TooBusy, Code::TooLarge, Code::Conflict] {
             assert_eq!(outcome(code, ""), Outcome::Refused);
         }
     }

@@ -25,7 +25,7 @@ async fn all_that_is_found_is_what_was_expected() {
     assert_eq!(output.status.code(), Some(0), "{error}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], true, "{report}");
-    for (phase, name) in [(0, "words"), (1, "shop")] {
+    for (phase, name) in [(0, "words"), (1, "shop"), (2, "store")] {
         let phase = &report["phases"][phase];
         assert_eq!(phase["name"], name);
         assert!(phase["jobs"].as_u64() > Some(300) && phase["jobs_per_s"].as_f64() > Some(0.0));
@@ -49,7 +49,8 @@ async fn a_server_that_is_lent_is_given_back_as_it_was() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{error}");
-    assert!(text.contains("all 14 checks hold") && text.contains("jobs/s, p50"), "{text}");
+    assert!(text.contains("storage-2 was gone from"), "{text}");
+    assert!(text.contains("all 19 checks hold") && text.contains("jobs/s, p50"), "{text}");
     assert!(data.join("storage-1").is_dir(), "the data are kept where they were wanted");
     let link = nats.connect("test").await;
     let context = async_nats::jetstream::new(link.client.clone());

@@ -23,7 +23,8 @@ pub enum ErrorKind {
     OperatorFailed,
     /// A queue is full; nothing was changed; try again later.
     TooBusy,
-    /// Nobody who could do it is there at the moment; nothing was changed; try again.
+    /// Nobody who could do it is there at the moment; try again. Nothing was changed, unless the
+    /// message says that a write, which had been sent before, may have happened.
     Unavailable,
     /// The time is up. The message says whether something may have happened.
     Deadline,
@@ -43,7 +44,7 @@ pub enum ErrorKind {
 /// ```
 /// use catena_client::{Error, ErrorKind};
 /// fn may_be_tried_again(error: &Error) -> bool {
-///     matches!(error.kind(), ErrorKind::TooBusy | ErrorKind::Unavailable | ErrorKind::Conflict)
+///     matches!(error.kind(), ErrorKind::TooBusy | ErrorKind::Conflict)
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
-use catena_client::machine::router::{Settings, TURNS};
+use catena_client::machine::router::Settings;
 use catena_client::machine::{Effect, Input, Router, Target};
 use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
@@ -66,7 +66,7 @@ impl Harness {
 
     fn ask(&mut self, caller: u32, ask: Ask, within_ms: u64) -> &[Effect<u32>] {
         let deadline_us = (self.ms + within_ms) * 1000;
-        self.give(Input::Ask { caller, partition: 3, ask, deadline_us })
+        self.give(Input::Ask { caller, partition: 3, ask, deadline_us, patient: false })
     }
 
     /// Lets time pass until something happens.
@@ -81,7 +81,7 @@ impl Harness {
     }
 
     /// The one send among the last effects.
-    fn sent(&self) -> (Target, u64, u8) {
+    fn sent(&self) -> (Target, u64, u64) {
         match &self.out[..] {
             [Effect::Send { to, id, turn }] => (to.clone(), *id, *turn),
             other => panic!("expected one send, got {other:?}"),
@@ -276,6 +276,106 @@ fn a_read_at_a_snapshot_asks_replicas_when_the_primary_is_silent_and_goes_back_f
     }
 }
 
+impl Harness {
+    /// Refuses whatever is sent, until there is an answer. Returns when that came, in milliseconds.
+    fn refuse_all(&mut self) -> u64 {
+        loop {
+            match &self.out[..] {
+                [Effect::Answer { .. }] => return self.ms,
+                [Effect::Send { to, turn, .. }] => {
+                    let (to, turn) = (to.clone(), *turn);
+                    self.give(Input::Refused { to, turn });
+                }
+                _ => drop(self.pass()),
+            }
+        }
+    }
+}
+
+fn read_at(version: u64) -> Ask {
+    let at = At::Snapshot(Timestamp(version));
+    Ask::Read(Read { key: Key::new("a").unwrap(), at })
+}
+
+#[test]
+fn where_nobody_leads_for_longer_than_an_election_takes_it_says_so_and_then_at_once() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    for ask in [write(1), read()] {
+        h.ask(1, ask, 60_000);
+        assert!((1_990..2_100).contains(&h.refuse_all()), "after {} ms", h.ms);
+        assert_eq!(h.fault().code, Code::Unavailable);
+        assert!(h.fault().message.contains("no primary"), "{}", h.fault());
+        assert!(h.fault().message.contains("nothing was changed"), "{}", h.fault());
+    }
+    h.give(Input::Alive(leads("s2", 3, 2)));
+    h.ask(2, write(2), 60_000);
+    assert_eq!(h.sent().0, Target::Node(node("s2")));
+    let since = h.ms;
+    assert!(h.refuse_all() > since + 1_990, "a new primary, a new patience");
+}
+
+#[test]
+fn who_is_patient_waits_to_the_end() {
+    let mut h = Harness::new(Settings::default());
+    let deadline_us = 10_000_000;
+    let ask = Input::Ask { caller: 1, partition: 3, ask: write(1), deadline_us, patient: true };
+    h.give(ask);
+    assert!(h.refuse_all() >= 10_000);
+}
+
+#[test]
+fn a_write_that_was_begun_where_nobody_leads_any_more_is_not_said_to_have_changed_nothing() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    h.ask(1, write(1), 60_000);
+    let (_, id, _) = h.sent();
+    h.ms = 200;
+    h.tell(id, Tell::Deposed { primary: None });
+    assert!((1_990..2_100).contains(&h.refuse_all()), "after {} ms", h.ms);
+    assert_eq!(h.fault().code, Code::Unavailable);
+    assert!(h.fault().message.contains("may or may not"), "{}", h.fault());
+}
+
+/// Their machines are gone without a word, so that the server goes on delivering to them.
+#[test]
+fn nodes_that_fell_silent_lead_nothing_while_another_is_heard() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    h.ask(1, write(1), 60_000);
+    while !matches!(h.out[..], [Effect::Answer { .. }]) {
+        h.ms += 100;
+        h.give(Input::Tick);
+        if h.out.is_empty() {
+            h.give(Input::Alive(leads("s2", 0, 1)));
+        }
+    }
+    assert!((3_000..4_500).contains(&h.ms), "after {} ms", h.ms);
+    assert_eq!(h.fault().code, Code::Unavailable);
+    assert!(h.fault().message.contains("may or may not"), "{}", h.fault());
+}
+
+#[test]
+fn a_read_at_a_snapshot_is_answered_by_a_replica_where_nobody_leads() {
+    let mut h = Harness::new(Settings::default());
+    h.give(Input::Alive(leads("s1", 3, 1)));
+    for caller in 0..20 {
+        h.ask(caller, read_at(7), 60_000);
+        let (to, _, turn) = h.sent();
+        h.give(Input::Refused { to, turn });
+        let (to, id, _) = h.sent();
+        assert_eq!(to, Target::Replica(3), "at once");
+        assert_eq!(h.tell(id, record()).len(), 1);
+        h.ms += 500;
+    }
+    h.ask(20, read_at(9), 60_000);
+    let (to, _, turn) = h.sent();
+    h.give(Input::Refused { to, turn });
+    let (_, id, _) = h.sent();
+    h.tell(id, Tell::Behind { primary: None, closed: Timestamp(8) });
+    assert_eq!(h.fault().code, Code::Unavailable, "neither a primary nor a replica has it");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_at_once() {
     let mut h = Harness::new(Settings {
@@ -355,7 +455,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Flying {
     to: Target,
     id: u64,
-    turn: u8,
+    turn: u64,
     sent_in: u64,
     caller: u32,
 }
@@ -377,7 +477,8 @@ const OPEN: usize = 8;
 
 impl Run {
     fn new() -> Self {
-        let settings = Settings { open: OPEN, ..Settings::default() };
+        // Often there is nobody who leads for so long.
+        let settings = Settings { open: OPEN, vacant_ms: 200, ..Settings::default() };
         Self {
             h: Harness::new(settings),
             flying: Vec::new(),
@@ -434,8 +535,7 @@ impl Run {
         let Some(at) = n.checked_rem(self.flying.len()) else { return };
         let (to, turn, sent_in) =
             (self.flying[at].to.clone(), self.flying[at].turn, self.flying[at].sent_in);
-        let late = self.turns - sent_in >= u64::from(TURNS);
-        if !late && !self.touched.contains(&sent_in) {
+        if !self.touched.contains(&sent_in) {
             self.flying.retain(|other| other.to != to || other.sent_in != sent_in);
             self.give(Input::Refused { to, turn });
         }
@@ -461,7 +561,7 @@ impl Run {
                     ask = Ask::Write(put);
                 }
                 let deadline_us = (self.h.ms + within_ms) * 1000;
-                self.give(Input::Ask { caller, partition: 3, ask, deadline_us });
+                self.give(Input::Ask { caller, partition: 3, ask, deadline_us, patient: false });
             }
             Step::Answered(n) => {
                 if let Some(Flying { id, caller, .. }) = self.take(n) {

@@ -118,6 +118,23 @@ async fn a_silent_primary_ends_in_an_error_that_does_not_lie() {
 }
 
 #[tokio::test]
+async fn reads_that_a_replica_could_not_answer_are_counted() {
+    let nats = NatsServer::start().await;
+    let link = nats.connect("peer").await;
+    let _cluster = cluster(&link).await;
+    let behind = Tell::Behind { primary: None, closed: Timestamp(4) };
+    let replicas = format!("{}.partition.*.replica", link.subjects.prefix());
+    let _replicas = storage(&link, replicas, move |_| Some(behind.clone())).await;
+    let client = Client::connect(nats.settings()).await.unwrap();
+    let store = client.store().with_timeout(Duration::from_millis(500));
+    assert_eq!(store.redirected(), 0);
+    let error = within(3, "an answer", store.read_at("a", Timestamp(5))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(store.redirected() > 0);
+    assert_eq!(client.store().redirected(), store.redirected(), "clones count together");
+}
+
+#[tokio::test]
 async fn many_requests_of_one_moment_are_few_messages() {
     let nats = NatsServer::start().await;
     let link = nats.connect("peer").await;

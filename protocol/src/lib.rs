@@ -7,6 +7,7 @@
 //! does with it, what time it is, and where randomness comes from.
 
 pub mod chain;
+pub mod chance;
 pub mod clock;
 pub mod codec;
 pub mod edge;

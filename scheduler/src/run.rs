@@ -99,7 +99,7 @@ impl Service {
         let id = identity.id.clone();
         let (news, incoming) = mpsc::channel(4_096);
         let (jobs, queued) = mpsc::channel(64);
-        let store = Store::open(&link).await.map_err(closed)?;
+        let store = Store::open(&link).await.map_err(closed)?.patient();
         let buckets =
             [Kind::Chains, Kind::Operators].map(|kind| Bucket::new(&link, kind, config.replicas));
         let mut followers = JoinSet::new();

@@ -8,7 +8,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::read::{At, Read};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
-use catena_protocol::{Blob, Code, Fault, Key, RequestId, Timestamp};
+use catena_protocol::{Blob, Fault, Key, RequestId, Timestamp};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -108,7 +108,8 @@ impl Client {
         self.open.insert(caller, (purpose, now.mono_us));
         let partition = make_key(key).partition(partitions);
         let deadline_us = now.mono_us + PATIENCE_US;
-        self.router.handle(now, Input::Ask { caller, partition, ask, deadline_us }, out);
+        let input = Input::Ask { caller, partition, ask, deadline_us, patient: false };
+        self.router.handle(now, input, out);
     }
 
     /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.
@@ -134,11 +135,7 @@ impl Client {
                 Outcome::Differs { value: value.as_ref().map(text), version: version.0 }
             }
             Ok(_) => Outcome::Unknown,
-            Err(fault)
-                if fault.code == Code::Deadline && fault.message.contains("may or may not") =>
-            {
-                Outcome::Unknown
-            }
+            Err(fault) if fault.message.contains("may or may not") => Outcome::Unknown,
             Err(_) => Outcome::Refused,
         };
         if let Outcome::Found { value, version } | Outcome::Differs { value, version } = &outcome {

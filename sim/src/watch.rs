@@ -1,12 +1,12 @@
 //! The invariants, checked after every step of every node.
 
 use catena_protocol::clock::Now;
-use catena_protocol::message::gossip::Mark;
+use catena_protocol::message::gossip::{Acked, Mark};
 use catena_protocol::message::store::Tell;
 use catena_protocol::message::write::Written;
 use catena_protocol::placement::Member;
 use catena_protocol::{Key, Timestamp};
-use catena_storage::machine::View;
+use catena_storage::machine::{Entry, View};
 use catena_storage::state::Changes;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ type Broken = (&'static str, String);
 const PRIMARY: &str = "1: at most one primary per partition and epoch serves; epochs only grow";
 const PREFIX: &str = "2: committed prefixes are equal; nothing committed is truncated";
 const CLOSED: &str = "3: closed timestamps only grow, and nothing commits at or below one";
+const DURABLE: &str = "2: what is acknowledged is on disk";
 const CLOCK: &str = "3: a version is told only when the clock has reached it";
 const BOUNDS: &str = "8: every queue has a limit";
 
@@ -135,6 +136,28 @@ impl Watch {
         Ok(())
     }
 
+    /// Looks at what a node is about to acknowledge while these entries are on their way to its
+    /// disk. What its state contains does not need them: a copy may have overtaken them.
+    pub(crate) fn acknowledged<'a>(
+        acked: &Acked,
+        contained: u64,
+        on_their_way: impl Iterator<Item = &'a Entry>,
+    ) -> Result<(), Broken> {
+        for entry in on_their_way {
+            if let Entry::Record { partition, index, .. } = entry
+                && *partition == acked.partition
+                && (contained + 1..=acked.index).contains(index)
+            {
+                let what = format!(
+                    "partition {partition}: record {index} is on its way, {} is acknowledged",
+                    acked.index
+                );
+                return Err((DURABLE, what));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn bounds(held: usize, most: usize) -> Result<(), Broken> {
         if held > most {
             return Err((BOUNDS, format!("{held} requests are held, {most} are allowed")));
@@ -196,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_of_what_is_on_its_way_is_seen() {
+        let bytes = catena_protocol::codec::Raw(b"x".to_vec().into());
+        let entry = Entry::Record { partition: 0, index: 9, bytes };
+        let told = |partition, index, contained| {
+            let acked = Acked { partition, epoch: 3, index };
+            Watch::acknowledged(&acked, contained, [&entry].into_iter()).err().map(|(rule, _)| rule)
+        };
+        assert_eq!((told(0, 9, 8), told(0, 10, 8)), (Some(DURABLE), Some(DURABLE)));
+        assert_eq!((told(0, 8, 8), told(1, 9, 8), told(0, 9, 9)), (None, None, None));
+    }
+
+    #[test]
     fn a_node_that_falls_back_is_seen() {
         assert_eq!(second(0, 1, "s0", &View { epoch: 2, ..view() }), Some(PRIMARY));
         let shorter = View { commit: 7, hash: None, ..view() };
@@ -218,9 +253,9 @@ mod tests {
         watch.look(0, 1, &member("s0"), &view()).unwrap();
         let applied = Position { epoch: 3, index: 8 };
         let before = BTreeMap::from([(0, Mark { applied, ..Mark::default() })]);
-        assert_eq!(watch.apply(&row(500, b"x"), &before).unwrap_err().0, CLOSED);
-        watch.apply(&row(501, b"x"), &before).unwrap();
-        assert_eq!(watch.apply(&row(501, b"y"), &before).unwrap_err().0, PREFIX);
+        assert_eq!(watch.apply(&[row(500, b"x")], &before).unwrap_err().0, CLOSED);
+        watch.apply(&[row(501, b"x")], &before).unwrap();
+        assert_eq!(watch.apply(&[row(501, b"y")], &before).unwrap_err().0, PREFIX);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use catena_protocol::message::store::Tell;
 /// Something is done, or has failed for good.
 #[derive(Debug)]
 pub(crate) enum Report {
-    /// All frames up to this one are durable.
-    Synced { frame: u64 },
+    /// All frames up to this one are durable, after so many syncs of the log since the start.
+    Synced { frame: u64, syncs: u64 },
     /// All batches up to this one are in the state.
     Applied { batch: u64 },
     /// Another node answered what a person asked here.

@@ -15,11 +15,11 @@ use crate::machine::{Input, Settings};
 use crate::open::{Opened, Place, open};
 use crate::peers::Peers;
 use crate::report::Report;
-use crate::turn::{Parts, Turn};
+use crate::turn::{Turn, Work};
 use crate::{applier, writer};
 use async_nats::Message;
 use catena_link::{Clock, wall_us};
-use catena_link::{Intake, Link};
+use catena_link::{Intake, Link, Outbox};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::store::Cluster;
 use catena_protocol::placement::Member;
@@ -65,6 +65,8 @@ struct Service {
     intake: Intake<Topic>,
     reports: UnboundedReceiver<Report>,
     threads: [JoinHandle<()>; 2],
+    /// Syncs of the log since the start.
+    syncs: u64,
     facts: Facts,
     _discovery: Discovery,
 }
@@ -121,7 +123,8 @@ impl Service {
             Discovery::start(&link.client, &identity, description, endpoints, facts.clone())
                 .await
                 .map_err(Error::closed)?;
-        let mut turn = Turn::new(Parts {
+        let mut turn = Turn {
+            outbox: Outbox::new(link.message_limit()),
             link,
             clock,
             node,
@@ -132,7 +135,9 @@ impl Service {
             counted,
             forward,
             peers,
-        });
+            moved: Vec::new(),
+            work: Work::default(),
+        };
         turn.begin()?;
         info!(id = %identity.id, partitions = owner.partitions, "storage node serves");
         Ok(Self {
@@ -141,6 +146,7 @@ impl Service {
             intake,
             reports,
             threads: [writer, applier],
+            syncs: 0,
             facts,
             _discovery: discovery,
         })
@@ -224,7 +230,10 @@ impl Service {
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
         match report {
-            Report::Synced { frame } => self.turn.input(Input::Synced { frame }),
+            Report::Synced { frame, syncs } => {
+                self.syncs = syncs;
+                self.turn.input(Input::Synced { frame })
+            }
             Report::Applied { batch } => self.turn.input(Input::Applied { batch }),
             Report::Told { number, tell } => {
                 self.turn.told(number, tell);
@@ -243,6 +252,7 @@ impl Service {
             "bytes": self.turn.state.bytes().unwrap_or(0),
             "requests_held": self.turn.node.held(),
             "bytes_pending": self.turn.node.pending_bytes(),
+            "syncs": self.syncs,
         }));
         let partitions = self.turn.cluster.partitions;
         let heartbeat = Heartbeat {

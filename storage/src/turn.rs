@@ -47,61 +47,28 @@ pub(crate) struct Turn {
     pub(crate) to_state: Sender<ToState>,
     pub(crate) cluster: Cluster,
     pub(crate) counted: Counted,
+    pub(crate) forward: Forward,
+    pub(crate) peers: Peers,
+    pub(crate) outbox: Outbox,
     /// Partitions that this node has begun (or ceased) to lead since this was last emptied.
     pub(crate) moved: Vec<(u16, bool)>,
+    pub(crate) work: Work,
+}
+
+/// What is under way.
+#[derive(Default)]
+pub(crate) struct Work {
     leads: BTreeSet<u16>,
     edge: Edge,
-    forward: Forward,
-    peers: Peers,
-    outbox: Outbox,
     effects: Vec<Effect<Caller>>,
     texts: Vec<(Subject, Answer)>,
     answers: metrics::Answers,
 }
 
-/// What a turn is made of.
-pub(crate) struct Parts {
-    pub(crate) link: Link,
-    pub(crate) clock: Clock,
-    pub(crate) node: Node<Caller>,
-    pub(crate) state: FjallState,
-    pub(crate) to_log: Sender<ToLog>,
-    pub(crate) to_state: Sender<ToState>,
-    pub(crate) cluster: Cluster,
-    pub(crate) counted: Counted,
-    pub(crate) forward: Forward,
-    pub(crate) peers: Peers,
-}
-
 impl Turn {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { link, clock, node, state, to_log, to_state, cluster, counted, forward, peers } =
-            parts;
-        let outbox = Outbox::new(link.message_limit());
-        Self {
-            link,
-            clock,
-            node,
-            state,
-            to_log,
-            to_state,
-            cluster,
-            counted,
-            moved: Vec::new(),
-            leads: BTreeSet::new(),
-            edge: Edge::default(),
-            forward,
-            peers,
-            outbox,
-            effects: Vec::new(),
-            texts: Vec::new(),
-            answers: metrics::Answers::default(),
-        }
-    }
-
     /// The node takes part.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
-        self.node.begin(self.clock.now(), &mut self.effects)?;
+        self.node.begin(self.clock.now(), &mut self.work.effects)?;
         self.carry_out()
     }
 
@@ -151,7 +118,7 @@ impl Turn {
 
     /// Gives the machine one input and does what it says.
     pub(crate) fn input(&mut self, input: Input<Caller>) -> Result<(), Error> {
-        self.node.handle(self.clock.now(), input, &self.state, &mut self.effects)?;
+        self.node.handle(self.clock.now(), input, &self.state, &mut self.work.effects)?;
         self.carry_out()
     }
 
@@ -159,8 +126,8 @@ impl Turn {
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         // First what others wait for to become durable.
         self.peers.flush(&self.link).await;
-        self.answers.publish();
-        for (reply, answer) in self.texts.drain(..) {
+        self.work.answers.publish();
+        for (reply, answer) in self.work.texts.drain(..) {
             reply_text(&self.link.client, reply, &answer.headers, answer.body).await;
         }
         if let Err(error) = self.outbox.flush(&self.link.client).await {
@@ -186,7 +153,7 @@ impl Turn {
         metrics::malformed();
         self.counted.node.answered(1, since.elapsed());
         self.counted.node.failed(&fault);
-        self.texts.push((reply, Answer::bad(fault)));
+        self.work.texts.push((reply, Answer::bad(fault)));
     }
 
     fn text(&mut self, message: &Message, since: Instant, requests: &mut Vec<(Caller, Request)>) {
@@ -194,10 +161,11 @@ impl Turn {
         let mut asked = Vec::new();
         let partitions = self.cluster.partitions;
         let subjects = &self.link.subjects;
-        let taken = self.edge.take(subjects, partitions, message, reply.clone(), since, &mut asked);
+        let taken =
+            self.work.edge.take(subjects, partitions, message, reply.clone(), since, &mut asked);
         for (number, request) in asked {
             let partition = request.partition;
-            if self.leads.contains(&partition) {
+            if self.work.leads.contains(&partition) {
                 self.forward.keep(number, &request);
                 requests.push((Caller::Edge(number, partition), request));
             } else {
@@ -211,18 +179,20 @@ impl Turn {
 
     fn which_cluster(&mut self, message: Message) {
         let Some(reply) = message.reply else { return };
-        let body = serde_json::to_vec(&self.cluster).unwrap_or_default();
-        let headers = vec![(edge::CONTENT_TYPE, "application/json".to_owned())];
         self.counted.cluster.answered(1, Duration::ZERO);
-        self.texts.push((reply, Answer { headers, body: body.into(), fault: None }));
+        self.say_json(reply, serde_json::to_vec(&self.cluster));
     }
 
     fn how_is_it(&mut self, message: Message) {
         let Some(reply) = message.reply else { return };
         let status = status(&self.node, self.peers.me(), &self.cluster);
-        let body = serde_json::to_vec(&status).unwrap_or_default();
+        self.say_json(reply, serde_json::to_vec(&status));
+    }
+
+    fn say_json(&mut self, reply: Subject, body: serde_json::Result<Vec<u8>>) {
         let headers = vec![(edge::CONTENT_TYPE, "application/json".to_owned())];
-        self.texts.push((reply, Answer { headers, body: body.into(), fault: None }));
+        let body = body.unwrap_or_default().into();
+        self.work.texts.push((reply, Answer { headers, body, fault: None }));
     }
 
     fn say(&mut self, reply: Subject, since: Instant, answer: Answer) {
@@ -230,25 +200,25 @@ impl Turn {
         if let Some(fault) = &answer.fault {
             self.counted.edge.failed(fault);
         }
-        self.texts.push((reply, answer));
+        self.work.texts.push((reply, answer));
     }
 
     /// An answer to what a person asked.
     pub(crate) fn told(&mut self, number: u64, tell: Tell) {
-        if let Some(ready) = self.edge.told(number, tell) {
+        if let Some(ready) = self.work.edge.told(number, tell) {
             self.say(ready.reply, ready.since, ready.answer);
         }
     }
 
     /// Hands over what this node leads, because it ends.
     pub(crate) fn retire(&mut self) -> Result<(), Error> {
-        self.node.retire(self.clock.now(), &mut self.effects);
+        self.node.retire(self.clock.now(), &mut self.work.effects);
         self.carry_out()
     }
 
     /// Gives the state everything that is committed, so that the next start finds it there.
     pub(crate) fn apply(&mut self) -> Result<(), Error> {
-        self.node.apply_gathered(&mut self.effects);
+        self.node.apply_gathered(&mut self.work.effects);
         self.carry_out()
     }
 
@@ -257,12 +227,12 @@ impl Turn {
         match event {
             Event::Leads { partition, epoch } => {
                 tracing::info!(partition, epoch, "leads");
-                self.leads.insert(partition);
+                self.work.leads.insert(partition);
                 self.moved.push((partition, true));
             }
             Event::Follows { partition } => {
                 tracing::info!(partition, "does not lead any more");
-                self.leads.remove(&partition);
+                self.work.leads.remove(&partition);
                 self.moved.push((partition, false));
             }
             Event::Campaigns { partition, epoch } => {
@@ -283,7 +253,7 @@ impl Turn {
     fn carry_out(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         let (mut answered, mut took) = (0, Duration::ZERO);
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.work.effects);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Append { frame, entries } => {
@@ -295,7 +265,7 @@ impl Turn {
                     sent.map_err(|_| Error::Thread("state"))?;
                 }
                 Effect::Reply { to: Caller::Batch { reply, since }, response } => {
-                    self.answers.count(&response.tell);
+                    self.work.answers.count(&response.tell);
                     answered += 1;
                     took += now.saturating_duration_since(since);
                     if let Tell::Fault(fault) = &response.tell {
@@ -304,7 +274,7 @@ impl Turn {
                     self.outbox.push(&reply, None, &response);
                 }
                 Effect::Reply { to: Caller::Edge(number, partition), response } => {
-                    self.answers.count(&response.tell);
+                    self.work.answers.count(&response.tell);
                     if let Some(tell) = self.forward.told(number, partition, response.tell) {
                         self.told(number, tell);
                     }
@@ -315,7 +285,7 @@ impl Turn {
                 Effect::Event(event) => self.event(event),
             }
         }
-        self.effects = effects;
+        self.work.effects = effects;
         if answered > 0 {
             self.counted.node.answered(answered, took);
         }

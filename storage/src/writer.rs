@@ -74,7 +74,7 @@ fn write_all<D: Disk>(
             log.append(frames.iter().flatten())?;
             metrics::synced(started.elapsed(), frames.len(), records);
             frames.clear();
-            let _ = reports.send(Report::Synced { frame });
+            let _ = reports.send(Report::Synced { frame, syncs: log.syncs() });
         }
         if let Some(applied) = release {
             log.release(&applied)?;
@@ -121,11 +121,12 @@ mod tests {
         write_all(log, &receiver, &reports).unwrap();
         assert_eq!(disk.syncs() - before, 70 / MOST_FRAMES as u64);
         let mut last = 0;
-        while let Ok(Report::Synced { frame }) = reported.try_recv() {
+        let mut counted = 0;
+        while let Ok(Report::Synced { frame, syncs }) = reported.try_recv() {
             assert!(frame > last);
-            last = frame;
+            (last, counted) = (frame, syncs);
         }
-        assert_eq!(last, 70);
+        assert_eq!((last, counted), (70, disk.syncs() - before));
     }
 
     #[test]

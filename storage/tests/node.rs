@@ -54,6 +54,7 @@ async fn writes_that_come_together_share_syncs() {
     let server = NatsServer::start().await;
     let node = Running::start(&server, "data").await;
     let mut asker = Asker::new(&server).await;
+    let before = asker.syncs().await;
     let writes = (0..2_000).map(|number| {
         let key = format!("k{number}");
         let (partition, write) =
@@ -63,6 +64,17 @@ async fn writes_that_come_together_share_syncs() {
     let told = asker.ask_all(writes.collect()).await;
     assert!(told.iter().all(|tell| matches!(tell, Tell::Written(Written::Done { .. }))));
     assert_eq!(asker.value("k1999").await, Some("v".into()));
+    let syncs = within(10, "figures of after the writes", async {
+        loop {
+            let now = asker.syncs().await;
+            if now > before {
+                break now - before;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(syncs < 500, "{syncs} syncs for 2000 writes");
     node.stop().await;
 }
 

@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     pub(crate) finishes: Counter,
     pub(crate) failures: Counter,
     pub(crate) malformed: Counter,
+    pub(crate) redirected: Counter,
     pub(crate) outstanding: Gauge,
     pub(crate) turn: Histogram,
 }
@@ -26,8 +27,25 @@ impl Metrics {
             finishes: counter!("catena_worker_finish_total", "worker" => worker.clone()),
             failures: counter!("catena_worker_failure_total", "worker" => worker.clone()),
             malformed: counter!("catena_worker_malformed_total", "worker" => worker.clone()),
+            redirected: counter!("catena_worker_redirected_total", "worker" => worker.clone()),
             outstanding: gauge!("catena_worker_outstanding_steps", "worker" => worker.clone()),
             turn: histogram!("catena_worker_turn_messages", "worker" => worker),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    #[test]
+    fn redirected_reads_are_exported_as_a_counter() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let exported = recorder.handle();
+        metrics::with_local_recorder(&recorder, || Metrics::new("w1").redirected.absolute(3));
+        let text = exported.render();
+        assert!(text.contains("# TYPE catena_worker_redirected_total counter"), "{text}");
+        assert!(text.contains("catena_worker_redirected_total{worker=\"w1\"} 3"), "{text}");
     }
 }

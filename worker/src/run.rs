@@ -70,7 +70,7 @@ struct Service {
 
 impl Service {
     async fn start(config: Config, identity: Identity, link: Link) -> Result<Self, Error> {
-        let store = Store::open(&link).await.map_err(Error::closed)?;
+        let store = Store::open(&link).await.map_err(Error::closed)?.patient();
         let catalogue = Catalogue::new(config.registry, link.client.clone());
         let operators = Arc::new(JobStore(store.clone()));
         let executor = Executor::new(operators, catalogue.has_natives()).map_err(Error::closed)?;
@@ -257,6 +257,7 @@ impl Service {
         };
         self.facts.set(json!({ "outstanding": outstanding, "done": self.turn.done }));
         self.turn.metrics.outstanding.set(f64::from(outstanding));
+        self.turn.metrics.redirected.absolute(self.turn.store.redirected());
         let subject = self.turn.link.subjects.heartbeat(Role::Worker, &self.identity.id);
         let body = codec::encode(&heartbeat);
         if let Err(error) = self.turn.link.client.publish(subject, body.into()).await {

@@ -77,7 +77,7 @@ impl Command {
 
     pub(crate) async fn run(self, settings: Settings) -> Result<ExitCode, Failure> {
         match self {
-            Self::Demo(demo) => demo.run(settings).await,
+            Self::Demo(demo) => Box::pin(demo.run(settings)).await,
             Self::Dev(dev) => dev.run(settings).await,
             Self::Run(run) => run.run(settings).await,
             Self::Submit(submit) => submit.run(settings).await,

@@ -1,15 +1,17 @@
 //! How long to wait before asking again: growing, and never in step with other clients.
 
+use catena_protocol::chance::Chance;
+
 /// Delays between tries. Chance comes from the seed alone.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    state: u64,
+    chance: Chance,
 }
 
 impl Pace {
     /// Delays that depend on `seed` only.
     pub const fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self { chance: Chance::new(seed) }
     }
 
     /// The delay in microseconds before try `tries` (counted from 0): `first_ms`, doubled for
@@ -17,16 +19,7 @@ impl Pace {
     pub fn delay_us(&mut self, first_ms: u64, most_ms: u64, tries: u32) -> u64 {
         let doubled = first_ms.saturating_mul(1 << tries.min(20)).min(most_ms);
         let us = doubled.saturating_mul(1000);
-        us - us / 4 + self.next() % (us / 2 + 1)
-    }
-
-    /// The generator is SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        us - us / 4 + self.chance.below(us / 2 + 1)
     }
 }
 

@@ -24,6 +24,7 @@ use catena_protocol::message::commit::{Commit, Decided, Outcome};
 use catena_protocol::message::read::Record;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::{Fault, JobId, Key, limit};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use task::Command;
@@ -49,6 +50,7 @@ const QUEUE: usize = 4_096;
 pub struct Store {
     shared: Arc<Shared>,
     timeout: Duration,
+    patient: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ struct Shared {
     clock: Clock,
     known: OnceLock<u16>,
     partitions: watch::Receiver<Option<u16>>,
+    redirected: Arc<AtomicU64>,
     causality: Causality,
 }
 
@@ -72,17 +75,33 @@ impl Store {
     pub(crate) async fn sharing(link: &Link, causality: Causality) -> Result<Self, Error> {
         let clock = Clock::start();
         let (commands, receiver) = mpsc::channel(QUEUE);
-        let partitions = task::start(link.clone(), clock, receiver).await?;
+        let redirected = Arc::default();
+        let partitions =
+            task::start(link.clone(), clock, receiver, Arc::clone(&redirected)).await?;
         let known = OnceLock::new();
-        let shared = Shared { commands, clock, known, partitions, causality };
+        let shared = Shared { commands, clock, known, partitions, redirected, causality };
         let timeout = Duration::from_millis(limit::ANSWER_MS);
-        Ok(Self { shared: Arc::new(shared), timeout })
+        Ok(Self { shared: Arc::new(shared), timeout, patient: false })
     }
 
     /// The same store, whose calls end after `timeout` instead of 4.5 s.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { shared: Arc::clone(&self.shared), timeout }
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The same store, whose calls wait for a primary until their timeout. Otherwise they end with
+    /// [`ErrorKind::Unavailable`] when a partition has had none for 2 s, which is longer than an
+    /// election takes: then a majority of its storage nodes is away.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
+    }
+
+    /// How often a replica was asked for a read at a version that it did not have yet, so that
+    /// the read went on to the primary: of all clones together, since the first was opened.
+    pub fn redirected(&self) -> u64 {
+        self.shared.redirected.load(Ordering::Relaxed)
     }
 
     /// Ends a job: its writes become visible with its outcome, or it is told whose attempt was
@@ -134,7 +153,7 @@ impl Store {
 
     async fn ask_by(&self, partition: u16, ask: Ask, deadline_us: u64) -> Result<Tell, Error> {
         let (caller, answer) = oneshot::channel();
-        let command = Command { caller, partition, ask, deadline_us };
+        let command = Command { caller, partition, ask, deadline_us, patient: self.patient };
         if let Err(refused) = self.shared.commands.try_send(command) {
             self.enqueue(refused, deadline_us).await?;
         }

@@ -1,7 +1,6 @@
 //! Where requests go and where answers come from, as subjects.
 
 use crate::machine::Target;
-use crate::machine::router::TURNS;
 use async_nats::Subject;
 use catena_link::Link;
 use catena_protocol::NodeId;
@@ -14,7 +13,7 @@ pub(super) const CLUSTER: &str = "cluster";
 /// the number of the turn stands behind that.
 pub(super) enum Place {
     Cluster,
-    Target(Target, Option<u8>),
+    Target(Target, Option<u64>),
 }
 
 /// Subjects of the targets that are in use.
@@ -26,7 +25,7 @@ pub(super) struct Places {
 pub(super) struct KnownPlace {
     to: Target,
     subject: Subject,
-    turn: u8,
+    turn: u64,
     reply: Subject,
 }
 
@@ -34,7 +33,7 @@ pub(super) struct KnownPlace {
 const PLACES: usize = 256;
 
 impl Places {
-    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u8) -> (&Subject, &Subject) {
+    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u64) -> (&Subject, &Subject) {
         let at = match self.known.iter().position(|known| known.to == *to) {
             Some(at) => at,
             None => self.add(link, to),
@@ -56,8 +55,8 @@ impl Places {
             Target::Primary(partition) => link.subjects.primary(*partition),
             Target::Replica(partition) => link.subjects.replica(*partition),
         };
-        let reply = reply(&self.inbox, to, TURNS);
-        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: TURNS, reply });
+        let reply = reply(&self.inbox, to, 0);
+        self.known.push(KnownPlace { to: to.clone(), subject: subject.into(), turn: 0, reply });
         self.known.len() - 1
     }
 
@@ -82,7 +81,7 @@ impl Places {
     }
 }
 
-fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
+fn reply(inbox: &str, to: &Target, turn: u64) -> Subject {
     match to {
         Target::Node(node) => format!("{inbox}.node.{node}.turn.{turn}"),
         Target::Primary(partition) => format!("{inbox}.primary.{partition}.turn.{turn}"),

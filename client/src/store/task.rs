@@ -14,6 +14,8 @@ use catena_link::{Intake, Link, Outbox};
 use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Ask, Cluster, Response, Tell};
 use catena_protocol::{Fault, codec};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,6 +26,7 @@ pub(super) struct Command {
     pub(super) partition: u16,
     pub(super) ask: Ask,
     pub(super) deadline_us: u64,
+    pub(super) patient: bool,
 }
 
 type Caller = oneshot::Sender<Result<Tell, Fault>>;
@@ -49,6 +52,7 @@ struct Task {
     places: Places,
     effects: Vec<Effect<Caller>>,
     partitions: watch::Sender<Option<u16>>,
+    redirected: Arc<AtomicU64>,
 }
 
 /// Subscribes and starts the task. It ends when every sender of `commands` is gone.
@@ -56,6 +60,7 @@ pub(super) async fn start(
     link: Link,
     clock: Clock,
     commands: mpsc::Receiver<Command>,
+    redirected: Arc<AtomicU64>,
 ) -> Result<watch::Receiver<Option<u16>>, Error> {
     let inbox = link.client.new_inbox();
     let heartbeats = format!("{}.heartbeat.storage.*", link.subjects.prefix());
@@ -79,6 +84,7 @@ pub(super) async fn start(
         commands,
         intake,
         partitions,
+        redirected,
     };
     tokio::spawn(task.run());
     Ok(told)
@@ -130,8 +136,8 @@ impl Task {
                 Source::Heartbeat => self.heard(&message),
             }
         }
-        for Command { caller, partition, ask, deadline_us } in commands.drain(..) {
-            let input = Input::Ask { caller, partition, ask, deadline_us };
+        for Command { caller, partition, ask, deadline_us, patient } in commands.drain(..) {
+            let input = Input::Ask { caller, partition, ask, deadline_us, patient };
             self.router.handle(now, input, &mut self.effects);
         }
         self.carry_out().await;
@@ -201,6 +207,7 @@ impl Task {
     }
 
     async fn carry_out(&mut self) {
+        self.redirected.store(self.router.redirected(), Ordering::Relaxed);
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Send { to, id, turn } => {

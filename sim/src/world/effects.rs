@@ -3,11 +3,12 @@
 use super::{Happening, World, between};
 use crate::broker::{Message, Party};
 use crate::host::{Caller, Death};
+use crate::watch::Watch;
 use catena_protocol::NodeId;
 use catena_protocol::message::gossip::{Letter, Line, Push};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_storage::machine::{Bug, Effect, Entry, Event, Input};
-use catena_storage::state::Changes;
+use catena_storage::state::{Changes, State};
 use std::collections::BTreeMap;
 
 /// Time between two heartbeats of a node.
@@ -42,11 +43,30 @@ impl World {
 
     fn send_letters(&mut self, host: usize, lines: BTreeMap<NodeId, Vec<Line>>) {
         for (to, lines) in lines {
+            self.look_at_acks(host, &lines);
             let from = self.hosts[host].sender();
             if let Some(other) = self.hosts.iter().position(|host| host.node == to) {
                 let letter = Message::Letter(Letter { from, lines });
                 self.send(Party::Node(host), Party::Node(other), letter);
             }
+        }
+    }
+
+    /// What is acknowledged must be on disk.
+    fn look_at_acks(&mut self, host: usize, lines: &[Line]) {
+        let Some(process) = &self.hosts[host].process else { return };
+        let acks = lines.iter().filter_map(|line| match line {
+            Line::Ack { replicas, .. } => Some(replicas),
+            _ => None,
+        });
+        let writing = || process.writing.iter().flat_map(|(_, entries)| entries);
+        let broken = acks.flatten().find_map(|acked| {
+            let mark = process.state.mark(acked.partition).ok()?;
+            Watch::acknowledged(acked, mark.applied.index, writing()).err()
+        });
+        if let Some((rule, what)) = broken {
+            let name = self.hosts[host].node.clone();
+            self.fail(rule, format!("{name}: {what}"));
         }
     }
 

@@ -86,6 +86,7 @@ pub struct Log<D: Disk> {
     /// The last vote in each partition.
     votes: BTreeMap<u16, Vote>,
     buffer: Vec<u8>,
+    syncs: u64,
 }
 
 #[derive(Debug)]
@@ -179,6 +180,7 @@ impl<D: Disk> Log<D> {
             sealed,
             votes,
             buffer: Vec::new(),
+            syncs: 0,
         })
     }
 
@@ -230,6 +232,7 @@ impl<D: Disk> Log<D> {
         }
         self.active.file.write(at, &self.buffer).map_err(failed.clone()("write to"))?;
         self.active.file.sync().map_err(failed("sync"))?;
+        self.syncs += 1;
         self.active.bytes = end;
         self.active.length = self.active.length.max(end);
         Ok(())
@@ -257,6 +260,12 @@ impl<D: Disk> Log<D> {
         Ok(removed)
     }
 
+    /// How often a file was synced since the log was opened: once for each append, once and, if
+    /// there were votes, twice for each new file.
+    pub const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
     /// Bytes in the file that is being written.
     pub fn active_bytes(&self) -> u64 {
         self.active.bytes
@@ -275,6 +284,7 @@ impl<D: Disk> Log<D> {
 
     fn rotate(&mut self) -> Result<(), LogError> {
         let next = begin(&self.disk, self.identity, self.active.number + 1)?;
+        self.syncs += 1;
         let full = std::mem::replace(&mut self.active, next);
         self.sealed.push_back(Sealed { number: full.number, reach: full.reach });
         if self.votes.is_empty() {

@@ -43,7 +43,7 @@ impl Beats {
 }
 
 /// How long after its start, or after it came to lead, a primary hands over at the earliest.
-const SETTLED_US: u64 = 2_000_000;
+const TENURE_US: u64 = 2_000_000;
 /// Whoever lacks no more records than this is ready to take over.
 const ALMOST: u64 = 1_000;
 /// Most partitions that are handed over in one beat.
@@ -218,7 +218,7 @@ impl<C> Node<C> {
         let me = &self.settings.me;
         let partition = &self.partitions[usize::from(number)];
         let Role::Primary(leading) = &partition.role else { return false };
-        if now.mono_us < leading.since_us + SETTLED_US {
+        if now.mono_us < leading.since_us + TENURE_US {
             return false;
         }
         let voters = partition.voters.now();

@@ -5,13 +5,13 @@
 
 use super::append::{Frames, draft};
 use super::apply::{Applying, Gathered};
-use super::chance::Chance;
 use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
 use super::voters::Voters;
 use super::{Bug, Effect, Node, Settings};
 use crate::state::{Content, NotAnInteger, State, StateError};
+use catena_protocol::chance::Chance;
 use catena_protocol::clock::{HybridClock, Now};
 use catena_protocol::codec::{Raw, encode};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};

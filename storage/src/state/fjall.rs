@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The state on disk. Clones are the same state.
 #[derive(Clone)]
@@ -38,6 +39,10 @@ pub struct FjallState {
 const DATA: &str = "data";
 const ANSWERS: &str = "requests";
 const ENDS: &str = "outcomes";
+/// How long the engine's threads are waited for.
+const LET_GO: Duration = Duration::from_secs(10);
+/// Time between two looks for that.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// After so many versions of one key that are passed over, searching anew is cheaper.
 const STEPS_BEFORE_SEARCH: usize = 8;
 
@@ -59,12 +64,13 @@ impl FjallState {
             };
             Some(Arc::new(broom))
         };
-        let database = Database::builder(folder)
-            .worker_threads(1)
-            .cache_size(64 * 1024 * 1024)
-            .with_compaction_filter_factories(Arc::new(brooms))
-            .open()
-            .map_err(failed)?;
+        let builder = || {
+            Database::builder(folder)
+                .worker_threads(1)
+                .cache_size(64 * 1024 * 1024)
+                .with_compaction_filter_factories(Arc::new(brooms.clone()))
+        };
+        let database = opened(|| builder().open()).map_err(failed)?;
         let keyspace =
             |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
         let state = Self {
@@ -256,6 +262,18 @@ impl FjallState {
     ) -> impl Iterator<Item = Result<Stored, StateError>> {
         let range = layout::row(partition, key, at)..layout::row_end(partition, key);
         self.data.range(range).map(|guard| parse(guard).map(|(_, stored)| stored))
+    }
+}
+
+/// The engine's own threads let go of a folder a little after whoever had it open. That nobody
+/// else has it is seen to by the lock on the whole directory.
+fn opened<T>(open: impl Fn() -> fjall::Result<T>) -> fjall::Result<T> {
+    let until = Instant::now() + LET_GO;
+    loop {
+        match open() {
+            Err(fjall::Error::Locked) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
+            opened => return opened,
+        }
     }
 }
 

@@ -109,6 +109,14 @@ impl Asker {
         told.into_iter().map(Option::unwrap).collect()
     }
 
+    /// Syncs of the log since the start of the only node, as it tells service discovery.
+    pub async fn syncs(&self) -> u64 {
+        let told = self.link.client.request("$SRV.STATS.catena-storage", "".into()).await.unwrap();
+        let stats: serde_json::Value = serde_json::from_slice(&told.payload).unwrap();
+        // Nothing is told before the first heartbeat.
+        stats["endpoints"][0]["data"]["syncs"].as_u64().unwrap_or_default()
+    }
+
     pub async fn ask(&mut self, partition: u16, ask: Ask) -> Tell {
         self.ask_all(vec![(partition, ask)]).await.remove(0)
     }

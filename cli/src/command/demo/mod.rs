@@ -1,9 +1,11 @@
-//! `catena demo`: two examples on a cluster of its own, every result checked.
+//! `catena demo`: three examples on a cluster of its own, every result checked.
 //!
 //! Promise: what is printed as found was read from the store or told by the services, never
 //! taken from what was expected; nothing is left behind, unless `--data` names a folder for it.
 
+mod accident;
 mod check;
+mod direct;
 mod load;
 mod report;
 mod shop;
@@ -13,6 +15,7 @@ mod words;
 use crate::client::client;
 use crate::cluster::{Cluster, Plan};
 use crate::failure::Failure;
+use accident::{Accident, accident};
 use catena_client::Client;
 use catena_link::Settings;
 use catena_protocol::subject::{CHAINS, CLUSTER, JOBS, OPERATORS};
@@ -23,7 +26,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Show what Catena does: start a cluster, count words, run a shop, check every result.
+/// Show what Catena does: start a cluster, count words, run a shop, lose a storage node, check
+/// every result.
 ///
 /// Everything runs in this process and a NATS server that is started for it (or, with --server,
 /// in subjects and buckets of their own on that one), and is gone at the end. The exit code is 1
@@ -38,7 +42,11 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     schedulers: u16,
 
-    /// How long words are counted, in seconds
+    /// Number of storage nodes; of three or more one is cut off in the middle
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
+    storage: u16,
+
+    /// How long words are counted, and keys written, in seconds
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
 
@@ -78,9 +86,12 @@ impl Demo {
             nats: named.then_some(settings),
             schedulers: usize::from(self.schedulers),
             workers: usize::from(self.workers),
+            storage: usize::from(self.storage),
             registry: shop::operators(Registry::built_in())?,
             ..Plan::new(self.data.as_deref().unwrap_or(temporary.path()))
         };
+        let (accident, mut injector) = accident(plan.data.join(accident::VICTIM));
+        let accident = (self.storage >= 3).then_some(accident);
         let mut shutdown = catena_service::on_signals_then(catena_nats_server::kill_all);
         eprintln!("starting a cluster");
         let began = Instant::now();
@@ -91,8 +102,8 @@ impl Demo {
         eprintln!("ready after {:.1} s", began.elapsed().as_secs_f64());
         let reached = cluster.settings().clone();
         let result = tokio::select! {
-            result = self.show(reached.clone(), &run) => result,
-            failure = cluster.failed() => Err(failure),
+            result = self.show(reached.clone(), &run, accident) => result,
+            failure = injector.work(&mut cluster) => Err(failure),
             () = shutdown.requested() => Ok(INTERRUPTED.into()),
         };
         eprintln!("ending the cluster");
@@ -104,21 +115,31 @@ impl Demo {
         stopped.map(|()| code)
     }
 
-    async fn show(&self, settings: Settings, run: &str) -> Result<ExitCode, Failure> {
+    async fn show(
+        &self,
+        settings: Settings,
+        run: &str,
+        accident: Option<Accident>,
+    ) -> Result<ExitCode, Failure> {
         let client = client(settings).await?;
         let before = spread::done(&client).await?;
         let words = self.words(&client, run).await?;
         let shop = shop::run(&client, run, self.seed).await?;
         let steps = words.steps + shop.steps;
         let spread = spread::since(&client, &before, steps).await?;
-        let report = Report { phases: vec![words, shop], spread };
+        let direct = direct::run(&client, run, self.time(), accident.as_ref()).await?;
+        let report = Report { phases: vec![words, shop, direct], spread };
         report.print(self.json)?;
         client.close().await;
         Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     async fn words(&self, client: &Client, run: &str) -> Result<Phase, Failure> {
-        words::run(client, run, Duration::from_secs_f64(self.seconds)).await
+        words::run(client, run, self.time()).await
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
     }
 }
 

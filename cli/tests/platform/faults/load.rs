@@ -154,7 +154,7 @@ async fn write(client: &Client, caller: u64, round: u64, counted: &mut Counted) 
     let store = client.store();
     again(&key, || store.write(key.clone(), round.to_string())).await;
     counted.written.insert(key, round);
-    let patient = store.with_timeout(Duration::from_secs(30));
+    let patient = store.with_timeout(Duration::from_secs(30)).patient();
     patient.add("added", 1).await.unwrap();
     counted.adds += 1;
 }

@@ -4,7 +4,9 @@
 mod conflicts;
 mod drain;
 mod load;
+mod majority;
 mod nats;
+mod replica;
 mod scheduler;
 mod storage;
 mod worker;

@@ -60,7 +60,7 @@ async fn everything_acknowledged_is_there_after_a_kill() {
         }
         process = start(&platform);
         for (key, value) in &mut acknowledged {
-            let store = client.store().with_timeout(Duration::from_secs(20));
+            let store = client.store().with_timeout(Duration::from_secs(20)).patient();
             let found = store.read(key).await.unwrap();
             let found = found.text().unwrap();
             let may_be = unclear.get(key).unwrap();

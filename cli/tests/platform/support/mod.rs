@@ -5,9 +5,11 @@ mod operators;
 mod platform;
 mod process;
 mod raw;
+mod trio;
 
 pub(crate) use answer::Answer;
 pub(crate) use operators::{let_go, registry};
 pub(crate) use platform::{Platform, eventually};
 pub(crate) use process::Process;
 pub(crate) use raw::Raw;
+pub(crate) use trio::Trio;

@@ -34,6 +34,11 @@ impl Platform {
             registry: registry(),
             ..Plan::new(nats.folder().join("catena"))
         };
+        Self::with(nats, plan).await
+    }
+
+    /// Whatever is planned on a NATS server.
+    pub(crate) async fn with(nats: NatsServer, plan: Plan) -> Self {
         let cluster = within(60, "the start of a cluster", Cluster::start(plan)).await.unwrap();
         let client = async_nats::connect(nats.url()).await.unwrap();
         Self { nats, cluster, client }

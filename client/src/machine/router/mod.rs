@@ -25,7 +25,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::{Code, Fault};
-use refusal::{too_busy, too_late};
+use refusal::{no_primary, silent, too_busy};
 
 /// Limits and delays of a router.
 #[derive(Clone, Debug)]
@@ -49,6 +49,10 @@ pub struct Settings {
     pub refused_ms: u64,
     /// See `refused_ms`.
     pub refused_most_ms: u64,
+    /// A partition that nobody has led for so many milliseconds has lost its majority: its
+    /// requests are answered with 503 instead of waiting for their deadline. Too small: an
+    /// ordinary election (1.5 s at most) becomes an error.
+    pub vacant_ms: u64,
 }
 
 impl Default for Settings {
@@ -61,6 +65,7 @@ impl Default for Settings {
             silence_most_ms: 2_000,
             refused_ms: 20,
             refused_most_ms: 500,
+            vacant_ms: 2_000,
         }
     }
 }
@@ -78,6 +83,9 @@ pub enum Input<C> {
         ask: Ask,
         /// When to give up, in monotonic microseconds.
         deadline_us: u64,
+        /// Wait for a primary until then, even if there is none for longer than
+        /// [`Settings::vacant_ms`].
+        patient: bool,
     },
     /// A storage node answered.
     Told(Response),
@@ -88,7 +96,7 @@ pub enum Input<C> {
         /// Where.
         to: Target,
         /// In which turn they were sent.
-        turn: u8,
+        turn: u64,
     },
     /// The number of partitions, from `catena.cluster`.
     Partitions(u16),
@@ -105,10 +113,10 @@ pub enum Effect<C> {
         to: Target,
         /// Which: see [`Router::request`].
         id: u64,
-        /// Counts the times, modulo [`TURNS`], that `handle` began with an empty list of
+        /// Counts the times that `handle` began with an empty list of
         /// effects. Everything for one target in one turn may go out as one message; if the
         /// server says that nobody listens there, [`Input::Refused`] names both.
-        turn: u8,
+        turn: u64,
     },
     /// The answer to an `Ask`. Never [`Tell::NotPrimary`], [`Tell::Deposed`],
     /// [`Tell::Behind`] nor [`Tell::Fault`].
@@ -120,8 +128,6 @@ pub enum Effect<C> {
     },
 }
 
-/// Turns are counted up to this.
-pub const TURNS: u8 = 64;
 /// A request goes on at once to another node this often, then it waits first.
 const REDIRECTS: u32 = 3;
 
@@ -134,7 +140,7 @@ pub struct Router<C> {
     routes: Routes,
     timers: Wheel<Place>,
     pace: Pace,
-    turn: u8,
+    turn: u64,
     redirected: u64,
 }
 
@@ -144,9 +150,11 @@ struct Open<C> {
     caller: C,
     size: usize,
     deadline_us: u64,
+    patient: bool,
+    sent_us: u64,
     due_us: u64,
     /// Where the last try went, unless it was turned away.
-    waits_for: Option<(Target, u8)>,
+    waits_for: Option<(Target, u64)>,
     /// How often it was sent without an answer.
     silences: u32,
     /// How often it was turned away.
@@ -154,6 +162,21 @@ struct Open<C> {
 }
 
 impl<C> Open<C> {
+    fn new(caller: C, request: Request, deadline_us: u64, patient: bool) -> Self {
+        Self {
+            size: size::bytes(&request.ask),
+            request,
+            caller,
+            deadline_us,
+            patient,
+            sent_us: 0,
+            due_us: 0,
+            waits_for: None,
+            silences: 0,
+            refusals: 0,
+        }
+    }
+
     /// Whether an earlier try may have arrived although nobody answered it.
     const fn may_have_arrived(&self) -> bool {
         self.silences > 0
@@ -178,12 +201,13 @@ impl<C> Router<C> {
     /// Takes one input; pushes what follows from it. Drain `out` before the next turn.
     pub fn handle(&mut self, now: Now, input: Input<C>, out: &mut Vec<Effect<C>>) {
         if out.is_empty() {
-            self.turn = (self.turn + 1) % TURNS;
+            self.turn += 1;
         }
         match input {
-            Input::Ask { caller, partition, ask, deadline_us } => {
+            Input::Ask { caller, partition, ask, deadline_us, patient } => {
                 let request = Request { id: 0, partition, ask };
-                self.ask(now, caller, request, deadline_us, out);
+                let open = Open::new(caller, request, deadline_us, patient);
+                self.ask(now, open, out);
             }
             Input::Told(response) => self.told(now, response, out),
             Input::Alive(heartbeat) => self.alive(now, &heartbeat, out),
@@ -224,29 +248,12 @@ impl<C> Router<C> {
         self.open.is_full()
     }
 
-    fn ask(
-        &mut self,
-        now: Now,
-        caller: C,
-        request: Request,
-        deadline_us: u64,
-        out: &mut Vec<Effect<C>>,
-    ) {
-        let size = size::bytes(&request.ask);
-        if let Some(fault) = self.admit(now, size, deadline_us) {
-            out.push(Effect::Answer { caller, result: Err(fault) });
+    fn ask(&mut self, now: Now, open: Open<C>, out: &mut Vec<Effect<C>>) {
+        let size = open.size;
+        if let Some(fault) = self.admit(now, size, open.deadline_us) {
+            out.push(Effect::Answer { caller: open.caller, result: Err(fault) });
             return;
         }
-        let open = Open {
-            request,
-            caller,
-            size,
-            deadline_us,
-            due_us: 0,
-            waits_for: None,
-            silences: 0,
-            refusals: 0,
-        };
         match self.open.insert(open) {
             Ok(place) => {
                 self.bytes += size;
@@ -279,20 +286,30 @@ impl<C> Router<C> {
         full.then(|| too_busy(&self.settings))
     }
 
-    /// Sends a request to where its partition is led, as far as known. After a silence the
-    /// known leader is not trusted: whoever listens as primary gets it, and a read at a snapshot
-    /// goes to any replica.
     fn send(&mut self, now: Now, place: Place, out: &mut Vec<Effect<C>>) {
         let id = self.open.number(place);
-        let Some(open) = self.open.get_mut(place) else { return };
-        let partition = open.request.partition;
-        let to = if open.waits_for.is_some() {
-            let replica = size::at_snapshot(&open.request.ask) && open.silences % 2 == 0;
-            if replica { Target::Replica(partition) } else { Target::Primary(partition) }
-        } else {
-            self.routes.target(partition)
-        };
+        let Some(open) = self.open.get(place) else { return };
+        let to = self.target(open);
         self.send_to(now, place, id, to, out);
+    }
+
+    /// Where a request goes next: to where its partition is led, as far as known. After a silence
+    /// the known leader is not trusted: whoever listens as primary gets it. A read at a snapshot
+    /// then goes to any replica, too, and also where nobody is known to lead.
+    fn target(&self, open: &Open<C>) -> Target {
+        let partition = open.request.partition;
+        let past = size::at_snapshot(&open.request.ask);
+        let silent = open.waits_for.is_some();
+        let replica = if silent {
+            open.silences.is_multiple_of(2)
+        } else {
+            !open.refusals.is_multiple_of(2) && self.routes.leader(partition).is_none()
+        };
+        match () {
+            () if past && replica => Target::Replica(partition),
+            () if silent => Target::Primary(partition),
+            () => self.routes.target(partition),
+        }
     }
 
     fn send_to(&mut self, now: Now, place: Place, id: u64, to: Target, out: &mut Vec<Effect<C>>) {
@@ -307,9 +324,8 @@ impl<C> Router<C> {
             self.settings.silence_most_ms,
             open.silences,
         );
-        let due_us = (now.mono_us + delay).min(open.deadline_us);
-        open.due_us = due_us;
-        self.set_timer(due_us, place);
+        open.sent_us = now.mono_us;
+        self.set_due(now, place, delay);
         out.push(Effect::Send { to, id, turn: self.turn });
     }
 
@@ -318,9 +334,22 @@ impl<C> Router<C> {
         let Some(open) = self.open.get_mut(place) else { return };
         open.waits_for = None;
         let (first, most) = (self.settings.refused_ms, self.settings.refused_most_ms);
-        let delay = self.pace.delay_us(first, most, open.refusals);
-        open.refusals += 1;
-        open.due_us = (now.mono_us + delay).min(open.deadline_us);
+        let delay = self.pace.delay_us(first, most, open.refusals.saturating_sub(1));
+        self.set_due(now, place, delay);
+    }
+
+    /// Looks at a request again after a delay; earlier when its partition will have been vacant
+    /// for too long, or the deadline comes.
+    fn set_due(&mut self, now: Now, place: Place, delay_us: u64) {
+        let vacant_us = self.settings.vacant_ms * 1000;
+        let Some(open) = self.open.get_mut(place) else { return };
+        let mut due_us = now.mono_us + delay_us;
+        if let Some(since_us) = self.routes.vacant_us(open.request.partition)
+            && since_us + vacant_us > now.mono_us
+        {
+            due_us = due_us.min(since_us + vacant_us);
+        }
+        open.due_us = due_us.min(open.deadline_us);
         let due_us = open.due_us;
         self.set_timer(due_us, place);
     }
@@ -342,14 +371,44 @@ impl<C> Router<C> {
                 match self.open.get(place) {
                     Some(open) if open.due_us > now.mono_us => {}
                     Some(open) if open.deadline_us <= now.mono_us => {
-                        let fault = too_late(open);
+                        let fault = self.too_late(open);
                         self.answer(place, Err(fault), out);
                     }
-                    Some(_) => self.send(now, place, out),
+                    // Who was turned away is asked once more: somebody may lead by now.
+                    Some(open) => match open.waits_for.clone() {
+                        Some((asked, _)) if self.is_vacant(now, open, &asked) => {
+                            let fault = no_primary(open);
+                            self.answer(place, Err(fault), out);
+                        }
+                        _ => self.send(now, place, out),
+                    },
                     None => {}
                 }
             }
         }
+    }
+
+    /// Whether a request came to where its partition should be led, or to a replica if that is
+    /// enough, and nobody has led there for longer than an election takes.
+    fn is_vacant(&self, now: Now, open: &Open<C>, asked: &Target) -> bool {
+        let last_resort = match asked {
+            Target::Node(_) => false,
+            Target::Primary(_) => !size::at_snapshot(&open.request.ask),
+            Target::Replica(_) => true,
+        };
+        let long_us = self.settings.vacant_ms * 1000;
+        let since_us = self.routes.vacant_us(open.request.partition);
+        !open.patient
+            && last_resort
+            && since_us.is_some_and(|since_us| since_us + long_us <= now.mono_us)
+    }
+
+    fn too_late(&self, open: &Open<C>) -> Fault {
+        let vacant = self.routes.vacant_us(open.request.partition).is_some();
+        if open.waits_for.is_none() && (vacant || !open.may_have_arrived()) {
+            return no_primary(open);
+        }
+        silent(open)
     }
 
     fn answer(&mut self, place: Place, result: Result<Tell, Fault>, out: &mut Vec<Effect<C>>) {

@@ -16,33 +16,43 @@ pub(super) fn too_busy(settings: &Settings) -> Fault {
     )
 }
 
-pub(super) fn too_late<C>(open: &Open<C>) -> Fault {
+/// Nobody leads: an election takes its time, or a majority is away.
+pub(super) fn no_primary<C>(open: &Open<C>) -> Fault {
     let partition = open.request.partition;
-    let heard = open.waits_for.is_none() && !open.may_have_arrived();
-    if heard {
-        return Fault::new(
-            Code::Unavailable,
-            format!(
-                "partition {partition} has no primary at the moment; nothing was changed; try again"
-            ),
-        );
-    }
-    let effect = match &open.request.ask {
-        Ask::Write(write) => format!(
+    Fault::new(
+        Code::Unavailable,
+        format!(
+            "partition {partition} has no primary: too few of its storage nodes are there for a \
+             majority, or they are about to elect one; {}",
+            effect(open, open.may_have_arrived() || open.waits_for.is_some())
+        ),
+    )
+}
+
+/// Whoever was asked last did not answer.
+pub(super) fn silent<C>(open: &Open<C>) -> Fault {
+    let partition = open.request.partition;
+    Fault::new(
+        Code::Deadline,
+        format!(
+            "the primary of partition {partition} did not answer in time; {}",
+            effect(open, true)
+        ),
+    )
+}
+
+/// What a request has done that may have arrived somewhere.
+fn effect<C>(open: &Open<C>, arrived: bool) -> String {
+    match &open.request.ask {
+        Ask::Write(write) if arrived => format!(
             "the write may or may not have happened; read `{}` to find out, or send it again under \
              request id {}",
             write.mutation.key, write.request
         ),
-        Ask::Commit(commit) => format!(
+        Ask::Commit(commit) if arrived => format!(
             "job {} may or may not have been decided; ask for its outcome to find out",
             commit.job
         ),
-        Ask::Read(_) | Ask::Scan(_) | Ask::Outcome(_) => {
-            "nothing was changed; try again".to_owned()
-        }
-    };
-    Fault::new(
-        Code::Deadline,
-        format!("the primary of partition {partition} did not answer in time; {effect}"),
-    )
+        _ => "nothing was changed; try again".to_owned(),
+    }
 }

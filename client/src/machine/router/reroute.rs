@@ -1,5 +1,6 @@
 //! What happens with answers: they end a request, or send it somewhere else.
 
+use super::refusal::no_primary;
 use super::{Effect, Open, REDIRECTS, Router, size};
 use crate::machine::route::Target;
 use crate::machine::slots::Place;
@@ -7,6 +8,10 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::message::store::{Response, Tell};
 use catena_protocol::{Code, Fault, NodeId};
+
+/// A request that was held for longer than this before it was turned away tells nothing about the
+/// time before: primaries give up less than a second after they last heard of a majority.
+const HELD_US: u64 = 1_000_000;
 
 impl<C> Router<C> {
     pub(super) fn told(&mut self, now: Now, response: Response, out: &mut Vec<Effect<C>>) {
@@ -25,7 +30,14 @@ impl<C> Router<C> {
                 }
             }
             Tell::Fault(fault) => self.fault(now, place, last_try, fault, out),
-            tell => self.answer(place, Ok(tell), out),
+            tell => {
+                if let Some(open) = self.open.get(place)
+                    && !size::at_snapshot(&open.request.ask)
+                {
+                    self.routes.answered(open.request.partition);
+                }
+                self.answer(place, Ok(tell), out);
+            }
         }
     }
 
@@ -64,9 +76,15 @@ impl<C> Router<C> {
     /// Turned away by `asked`: goes to where the partition is led if that is elsewhere.
     fn go_on(&mut self, now: Now, place: Place, asked: &Target, out: &mut Vec<Effect<C>>) {
         let Some(open) = self.open.get_mut(place) else { return };
-        let elsewhere = self.routes.target(open.request.partition) != *asked;
-        if elsewhere && open.refusals < REDIRECTS {
-            open.refusals += 1;
+        open.refusals += 1;
+        // A primary that lost its majority turns away at once who has waited for it meanwhile.
+        let since_us = open.sent_us.max(now.mono_us.saturating_sub(HELD_US));
+        self.routes.vacant(open.request.partition, since_us);
+        let Some(open) = self.open.get(place) else { return };
+        if self.is_vacant(now, open, asked) {
+            let fault = no_primary(open);
+            self.answer(place, Err(fault), out);
+        } else if open.refusals <= REDIRECTS && self.target(open) != *asked {
             self.send(now, place, out);
         } else {
             self.wait(now, place);
@@ -83,7 +101,7 @@ impl<C> Router<C> {
         fault: Fault,
         out: &mut Vec<Effect<C>>,
     ) {
-        let Some(open) = self.open.get(place) else { return };
+        let Some(open) = self.open.get_mut(place) else { return };
         let passing = matches!(
             fault.code,
             Code::TooBusy | Code::Unavailable | Code::Deadline | Code::Internal
@@ -92,13 +110,14 @@ impl<C> Router<C> {
         if !unclear {
             self.answer(place, Err(fault), out);
         } else if last_try {
+            open.refusals += 1;
             self.wait(now, place);
         }
     }
 
-    pub(super) fn refused(&mut self, now: Now, to: &Target, turn: u8, out: &mut Vec<Effect<C>>) {
+    pub(super) fn refused(&mut self, now: Now, to: &Target, turn: u64, out: &mut Vec<Effect<C>>) {
         if let Target::Node(node) = to {
-            self.routes.gone(node);
+            self.routes.gone(now.mono_us, node);
         }
         let sent = |open: &Open<C>| matches!(&open.waits_for, Some((at, when)) if at == to && *when == turn);
         for place in self.places(sent) {
@@ -113,7 +132,7 @@ impl<C> Router<C> {
     /// there now.
     pub(super) fn alive(&mut self, now: Now, heartbeat: &Heartbeat, out: &mut Vec<Effect<C>>) {
         let Load::Storage { partitions, led } = &heartbeat.load else { return };
-        if !self.routes.alive(&heartbeat.node, *partitions, led) {
+        if !self.routes.alive(now.mono_us, &heartbeat.node, *partitions, led) {
             return;
         }
         let routes = &self.routes;

@@ -31,7 +31,8 @@ pub(super) async fn run(client: &Client, run: &str, seed: u64) -> Result<Phase, 
     let job = |order: Order| async move {
         let input = serde_json::to_vec(&order).unwrap_or_default();
         let key = format!("{run}-order-{}", order.number);
-        (order, client.run(CHAIN, input).idempotency_key(key).await)
+        let job = client.run(CHAIN, input).key(operators::tag(run)).idempotency_key(key);
+        (order, job.await)
     };
     let take = |(order, result)| answers.take(order, result);
     let timings = load(sent.into_iter(), AT_ONCE, &mut progress, job, take).await?;

@@ -20,19 +20,25 @@ struct Settings {
     shop: String,
 }
 
+/// What all keys of a shop begin with: one tag, so that a job is decided in one place, also on
+/// several storage nodes.
+pub(super) fn tag(shop: &str) -> String {
+    format!("{{demo-{shop}}}")
+}
+
 /// Where the stock of an item is kept.
 pub(super) fn stock(shop: &str, item: usize) -> String {
-    format!("demo-{shop}:stock:{item:02}")
+    format!("{}:stock:{item:02}", tag(shop))
 }
 
 /// Where the revenue of an item is kept.
 pub(super) fn revenue(shop: &str) -> String {
-    format!("demo-{shop}:revenue")
+    format!("{}:revenue", tag(shop))
 }
 
 /// What the keys of confirmed orders begin with.
 pub(super) fn confirmed(shop: &str) -> String {
-    format!("demo-{shop}:order:")
+    format!("{}:order:", tag(shop))
 }
 
 /// Adds them to what workers can run.
