@@ -38,7 +38,23 @@ impl Plan {
                 plan.small();
                 plan.off_us = (10_000, 1_000_000);
             }
-            Bug::ServeAtOnce
+            Bug::AnyHome
+            | Bug::CommitAtNewTime
+            | Bug::TrustForeignReads
+            | Bug::NeverInquire
+            | Bug::AbortUndecided
+            | Bug::InquiredTooEarly
+            | Bug::ResolveByJob
+            | Bug::DeltasOutOfOrder
+            | Bug::ForgetReads
+            | Bug::NoReadMarks
+            | Bug::ClosePastIntents
+            | Bug::ReadPastIntents
+            | Bug::CountOldAnswers
+            | Bug::ReadyTooEarly
+            | Bug::ForgetIntents
+            | Bug::SettleAtOnce
+            | Bug::ServeAtOnce
             | Bug::TruncateToCommit
             | Bug::NoFencing
             | Bug::DirtyRead

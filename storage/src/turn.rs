@@ -56,6 +56,7 @@ pub(crate) struct Turn {
     effects: Vec<Effect<Caller>>,
     texts: Vec<(Subject, Answer)>,
     answers: metrics::Answers,
+    conflicts: metrics::Conflicts,
 }
 
 /// What a turn is made of.
@@ -95,6 +96,7 @@ impl Turn {
             effects: Vec::new(),
             texts: Vec::new(),
             answers: metrics::Answers::default(),
+            conflicts: metrics::Conflicts::default(),
         }
     }
 
@@ -266,6 +268,7 @@ impl Turn {
                     "missed more than the log has: takes a copy of the state"
                 );
             }
+            Event::Conflicts { prefix, .. } => self.conflicts.count(prefix),
             Event::Halts { partition, why } => {
                 tracing::error!(partition, why, "this replica differs from its primary and stops");
             }

@@ -106,8 +106,9 @@ impl<C> Node<C> {
     }
 
     /// Nothing that is here counts any more.
-    fn give_up(&mut self, number: u16) {
+    fn give_up_state(&mut self, number: u16) {
         let partition = &mut self.partitions[usize::from(number)];
+        partition.truncate_txns(0);
         let freed = partition.pending.truncate(0);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }
@@ -213,14 +214,14 @@ impl<C> Node<C> {
         }
         let durable = ends && !self.has(Bug::CopyNotDurable);
         if first {
-            self.give_up(number);
+            self.give_up_state(number);
         }
         self.apply(changes, vec![(number, mark)], durable, out);
         self.go_on_copying(now, number, out);
     }
 
     /// The last piece is durable: the log goes on behind it.
-    pub(super) fn copy_ends(&mut self, number: u16) {
+    pub(super) fn copy_ends<S: State>(&mut self, number: u16, state: &S) -> Result<(), StateError> {
         let partition = &mut self.partitions[usize::from(number)];
         let mark = partition.mark.clone();
         partition.copying = None;
@@ -233,6 +234,7 @@ impl<C> Node<C> {
             following.fetch_us = 0;
         }
         partition.applied = mark;
+        partition.load_txns(state)
     }
 
     /// Whether a copy is whole with this batch.

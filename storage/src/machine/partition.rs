@@ -1,17 +1,24 @@
 //! One partition, as one of its replicas sees it.
 
 use super::ceiling::Ceiling;
+use super::coordinate::Coordination;
 use super::copy::{Copying, Pins};
+use super::intent::Intents;
+use super::ledger::Ledger;
 use super::pending::Pending;
+use super::read_marks::ReadMarks;
+use super::resolve::Ends;
 use super::role::{Following, Role};
 use super::tail::Tail;
 use super::voters::Voters;
 use super::waiting::Held;
-use crate::state::{Mark, State, StateError, Stored};
+use crate::state::{Mark, OpenTxn, State, StateError, Stored};
 use catena_protocol::message::gossip::Part;
+use catena_protocol::message::prepare::Unsettled;
 use catena_protocol::message::replicate::Position;
 use catena_protocol::placement::Member;
-use catena_protocol::{Key, NodeId, Timestamp};
+use catena_protocol::{JobId, Key, NodeId, Timestamp};
+use std::collections::BTreeMap;
 
 /// One partition.
 #[derive(Clone, Debug)]
@@ -44,6 +51,16 @@ pub(super) struct Partition<C> {
     /// Nothing commits any more at or below this that is not committed here.
     pub(super) closed: Timestamp,
     pub(super) held: Held<C>,
+    /// Writes of transactions that are not decided yet.
+    pub(super) intents: Intents,
+    /// Committed transactions of jobs whose home this is, until everybody has heard of them.
+    pub(super) unsettled: Ledger<Unsettled>,
+    /// As a primary: jobs that are being decided about here.
+    pub(super) coordinations: BTreeMap<JobId, Coordination<C>>,
+    /// As a primary: the ends of transactions.
+    pub(super) ends: Ends,
+    /// As a primary: what was read.
+    pub(super) marks: ReadMarks,
     /// A copy of the state is being taken over.
     pub(super) copying: Option<Copying>,
     /// Who takes a copy from here.
@@ -74,6 +91,11 @@ impl<C> Partition<C> {
             voters,
             closed: Timestamp::ZERO,
             held: Held::new(),
+            intents: Intents::new(),
+            unsettled: Ledger::new(),
+            coordinations: BTreeMap::new(),
+            ends: Ends::default(),
+            marks: ReadMarks::default(),
             copying: mark.copying.then(|| Copying::new(mark.floor, true)),
             pins: Pins::new(),
             applied: mark.clone(),
@@ -146,6 +168,31 @@ impl<C> Partition<C> {
     /// not reach there.
     pub(super) const fn is_copied(&self) -> bool {
         self.mark.applied.index <= self.mark.floor.index
+    }
+
+    /// What the state knows of transactions that have not ended; the log goes on from there.
+    pub(super) fn load_txns<S: State>(&mut self, state: &S) -> Result<(), StateError> {
+        self.intents = Intents::new();
+        self.unsettled = Ledger::new();
+        for open in state.open_txns(self.number)? {
+            match open {
+                OpenTxn::Intent(intent) => self.intents.log(self.mark.applied.index, intent),
+                OpenTxn::Unsettled(unsettled) => {
+                    self.unsettled.begin(unsettled.txn, self.mark.applied.index, unsettled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of transactions behind `index` of the log counts.
+    pub(super) fn truncate_txns(&mut self, index: u64) {
+        self.intents.truncate(index);
+        self.unsettled.truncate(index);
+    }
+
+    pub(super) const fn leads(&self) -> bool {
+        matches!(self.role, Role::Primary(_))
     }
 
     /// Whether it leads and answers.

@@ -8,8 +8,9 @@
 //!
 //! Reads look here first, and see only what is committed; writes build upon everything.
 
-use crate::state::{Changes, Content, Remembered, Row, Stored};
+use crate::state::{Changes, Content, Remembered, Row, Stored, TxnChange};
 use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::prepare::{Intent, TxnId, Unsettled};
 use catena_protocol::message::write::Written;
 use catena_protocol::{JobId, Key, Member, RequestId, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -25,8 +26,29 @@ pub(super) struct Draft {
     pub(super) rows: Vec<(Key, Content)>,
     pub(super) request: Option<(RequestId, Written)>,
     pub(super) outcome: Option<Outcome>,
+    pub(super) txns: Vec<TxnStep>,
     pub(super) ceiling: Option<Timestamp>,
     pub(super) voters: Option<Vec<Member>>,
+}
+
+/// What a log record does to a transaction.
+#[derive(Clone, Debug)]
+pub(super) enum TxnStep {
+    Intent(Intent),
+    Resolve(TxnId),
+    Unsettled(Unsettled),
+    Settled(TxnId),
+}
+
+impl From<&TxnStep> for TxnChange {
+    fn from(step: &TxnStep) -> Self {
+        match step {
+            TxnStep::Intent(intent) => Self::Intent(intent.clone()),
+            TxnStep::Resolve(txn) => Self::Resolved(*txn),
+            TxnStep::Unsettled(unsettled) => Self::Unsettled(unsettled.clone()),
+            TxnStep::Settled(txn) => Self::Settled(*txn),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +141,7 @@ impl Pending {
             changes
                 .outcomes
                 .extend(draft.outcome.iter().map(|outcome| (partition, outcome.clone())));
+            changes.txns.extend(draft.txns.iter().map(|step| (partition, step.into())));
         }
         self.committed = self.committed.max(index);
     }

@@ -87,7 +87,11 @@ impl<C> Node<C> {
             let set = sets.iter().position(|set| *set == sorted(&places)).unwrap_or(usize::MAX);
             let founders = settings.founders.iter().filter(|m| places.contains(&m.node));
             let voters = Voters::new(founders.cloned().collect(), mark.voters.clone());
-            partitions.push(Partition::new(number, places, set, voters, mark));
+            let mut partition = Partition::new(number, places, set, voters, mark);
+            if !settings.has(Bug::ForgetIntents) {
+                partition.load_txns(state)?;
+            }
+            partitions.push(partition);
         }
         let me = &settings.me;
         let hosts = |p: &Partition<C>| p.places.contains(&me.node) || p.voters.now().contains(me);
@@ -116,6 +120,13 @@ impl<C> Node<C> {
             retention: Retention::new(),
             deadline_us: None,
             sure: false,
+            resumed: None,
+            leaders: BTreeMap::new(),
+            outgoing: VecDeque::new(),
+            unblocked: VecDeque::new(),
+            spreading: VecDeque::new(),
+            next_txn: 0,
+            tend_us: u64::MAX,
             retiring: false,
         })
     }
@@ -205,6 +216,7 @@ impl<C> Node<C> {
         partition.tail.truncate(index);
         partition.synced = partition.synced.min(index);
         partition.voters.truncate(index);
+        partition.truncate_txns(index);
         let freed = partition.pending.truncate(index);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }
@@ -275,7 +287,7 @@ fn rows<C, S: State>(
     state: &S,
 ) -> Result<Result<Vec<(Key, Content)>, NotAnInteger>, StateError> {
     let mut rows = Vec::new();
-    for Mutation { key, change } in mutations(&record.decision) {
+    for Mutation { key, change } in mutations(partition, &record.decision) {
         // A copied state may hold more than what the log had got to.
         let before = Timestamp(record.version.0.saturating_sub(1));
         let head = match change {
@@ -293,11 +305,20 @@ fn rows<C, S: State>(
     Ok(Ok(rows))
 }
 
-fn mutations(decision: &Decision) -> &[Mutation] {
+fn mutations<'a, C>(partition: &'a Partition<C>, decision: &'a Decision) -> &'a [Mutation] {
     match decision {
+        // Without its intent, what it wrote is in the state already: a copy was taken over.
+        Decision::Resolve { txn, committed: true } => {
+            partition.intents.get(*txn).map_or(&[], |(_, intent)| &intent.mutations)
+        }
         Decision::Write { mutation, .. } => mutation.as_slice(),
         Decision::Outcome { mutations, .. } | Decision::Effects { mutations } => mutations,
-        Decision::Epoch | Decision::Ceiling(_) | Decision::Voters(_) => &[],
+        Decision::Epoch
+        | Decision::Ceiling(_)
+        | Decision::Voters(_)
+        | Decision::Intent(_)
+        | Decision::Resolve { .. }
+        | Decision::Settled(_) => &[],
     }
 }
 

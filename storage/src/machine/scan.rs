@@ -1,6 +1,7 @@
 //! **scan**: the records of one partition whose keys have a prefix.
 
 use super::Node;
+use super::blocked::Scope;
 use super::effect::Verdict;
 use crate::state::{KeyRange, State, StateError, Stored};
 use catena_protocol::clock::Now;
@@ -34,14 +35,26 @@ impl<C> Node<C> {
                 if !self.is_sure(now, partition, strict) {
                     return Ok(self.confirm(strict, Ask::Scan(scan)));
                 }
+                let scope = Scope::Prefix(&scan.prefix);
+                if let Some(obstacle) = self.obstacle(partition, scope, Timestamp::MAX) {
+                    return Ok(self.block(obstacle, Ask::Scan(scan)));
+                }
                 Timestamp::MAX
             }
             At::Snapshot(snapshot) => {
                 if let Err(tell) = self.open_snapshot(now, snapshot) {
                     return Ok(Verdict::Tell(tell));
                 }
+                let scope = Scope::Prefix(&scan.prefix);
+                if let Some(obstacle) = self.obstacle(partition, scope, snapshot) {
+                    return Ok(self.block(obstacle, Ask::Scan(scan)));
+                }
                 if let Some(index) = self.undecided(now, partition, None, snapshot) {
                     return Ok(self.wait(index, Ask::Scan(scan)));
+                }
+                if self.settings.founders.len() > 1 {
+                    let marks = &mut self.partitions[usize::from(partition)].marks;
+                    marks.scanned(&scan.prefix, snapshot);
                 }
                 snapshot
             }

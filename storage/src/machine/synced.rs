@@ -1,6 +1,7 @@
 //! A frame is durable, a log is committed further, a batch is in the state.
 
 use super::append::Frame;
+use super::pending::TxnStep;
 use super::{Bug, Effect, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
@@ -60,6 +61,11 @@ impl<C> Node<C> {
                 partition.ceiling.grant(ceiling);
                 partition.mark.ceiling = partition.mark.ceiling.max(ceiling);
             }
+            for step in &draft.txns {
+                if let TxnStep::Unsettled(unsettled) = step {
+                    self.spreading.push_back((number, unsettled.txn));
+                }
+            }
             if let Some(voters) = &draft.voters {
                 partition.mark.voters = Some(voters.clone());
             }
@@ -68,6 +74,8 @@ impl<C> Node<C> {
         partition.mark.hash = partition.tail.hash_at(index).unwrap_or_default();
         partition.pending.commit(number, index, &mut self.changes);
         partition.voters.settle(index);
+        partition.intents.settle(index);
+        partition.unsettled.settle(index);
         self.committed.insert(number);
     }
 
@@ -110,13 +118,18 @@ impl<C> Node<C> {
     }
 
     /// The state contains all batches up to this one.
-    pub(super) fn applied(&mut self, now: Now, batch: u64) {
+    pub(super) fn applied<S: State>(
+        &mut self,
+        now: Now,
+        batch: u64,
+        state: &S,
+    ) -> Result<(), StateError> {
         let most = self.settings.tail_bytes / self.hosted.max(1);
         while self.applying.front().is_some_and(|(number, _)| *number <= batch) {
             let Some((batch, marks)) = self.applying.pop_front() else { break };
             for (number, mark) in marks {
                 if self.ends_copy(number, batch) {
-                    self.copy_ends(number);
+                    self.copy_ends(number, state)?;
                     continue;
                 }
                 let partition = &mut self.partitions[usize::from(number)];
@@ -131,6 +144,7 @@ impl<C> Node<C> {
             }
             self.retention.applied(batch);
         }
+        Ok(())
     }
 
     pub(super) fn set_deadline(&mut self, now: Now) {
@@ -140,7 +154,8 @@ impl<C> Node<C> {
             .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
-        self.deadline_us = [early, self.retention.deadline_us(), beat]
+        let tend = (self.tend_us != u64::MAX).then_some(self.tend_us);
+        self.deadline_us = [early, self.retention.deadline_us(), beat, tend]
             .into_iter()
             .flatten()
             .chain(elections)

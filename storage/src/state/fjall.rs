@@ -2,9 +2,9 @@
 //!
 //! Its journal is not synced for each batch: that is what our own log is for.
 
-use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
+use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::{
-    Changes, Content, KeyRange, Mark, State, StateError, StateWriter, Step, StepOf, Stored,
+    Changes, Content, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Step, StepOf, Stored,
     Superseded, Trail, Visit, layout,
 };
 use bytes::Bytes;
@@ -26,6 +26,7 @@ pub struct FjallState {
     data: Keyspace,
     requests: Keyspace,
     outcomes: Keyspace,
+    txns: Keyspace,
     trail: Keyspace,
     meta: Keyspace,
 }
@@ -53,6 +54,7 @@ impl FjallState {
             data: keyspace("data")?,
             requests: keyspace("requests")?,
             outcomes: keyspace("outcomes")?,
+            txns: keyspace("txns")?,
             trail: keyspace("trail")?,
             meta: keyspace("meta")?,
             database,
@@ -91,6 +93,14 @@ impl FjallState {
             let step = Step { time: outcome.expires, of: StepOf::Job(outcome.job) };
             self.add_step(batch, Trail::Outcomes, *partition, &step);
         }
+        for (partition, change) in &changes.txns {
+            let (place, kept) = change.kept();
+            let at = [&partition.to_be_bytes()[..], &place].concat();
+            match kept {
+                Some(open) => batch.insert(&self.txns, at, encode(&Item::from(open))),
+                None => batch.remove(&self.txns, at),
+            }
+        }
         for (partition, mark) in &changes.marks {
             batch.insert(&self.meta, layout::mark(*partition), encode(mark));
         }
@@ -124,7 +134,7 @@ impl FjallState {
         let trails = [Trail::Versions, Trail::Requests, Trail::Outcomes];
         let trails = trails.map(|trail| (&self.trail, layout::trail_of(trail, partition)));
         let kept =
-            [&self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
+            [&self.txns, &self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
         for (space, prefix) in kept.into_iter().chain(trails) {
             loop {
                 let mut batch = self.database.batch();
@@ -155,6 +165,22 @@ impl FjallState {
         };
         let end = layout::behind(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
         space.range((start, end)).map(|guard| guard.into_inner().map_err(failed("read")))
+    }
+
+    fn export_txns(
+        &self,
+        partition: u16,
+        after: Option<&[u8]>,
+        pieces: &mut Pieces,
+    ) -> Result<bool, StateError> {
+        for entry in Self::entries(&self.txns, partition, after) {
+            let (place, bytes) = entry?;
+            let item = decode(&bytes).map_err(|_| garbled("a transaction"))?;
+            if !pieces.add(TXNS, &place[2..], place.len() + bytes.len(), item) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn export_rows(
@@ -300,6 +326,18 @@ impl State for FjallState {
         bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("an outcome"))).transpose()
     }
 
+    fn open_txns(&self, partition: u16) -> Result<Vec<OpenTxn>, StateError> {
+        let open = Self::entries(&self.txns, partition, None).map(|entry| {
+            let (_, bytes) = entry?;
+            match decode(&bytes) {
+                Ok(Item::Intent(intent)) => Ok(OpenTxn::Intent(intent)),
+                Ok(Item::Unsettled(unsettled)) => Ok(OpenTxn::Unsettled(unsettled)),
+                _ => Err(garbled("a transaction")),
+            }
+        });
+        open.collect()
+    }
+
     fn trail(
         &self,
         trail: Trail,
@@ -349,6 +387,7 @@ impl State for FjallState {
         let mut pieces = Pieces::new(bytes);
         for (kind, after) in rest(from) {
             let more = match kind {
+                TXNS => self.export_txns(partition, after, &mut pieces)?,
                 ROWS => self.export_rows(partition, after, &mut pieces)?,
                 REQUESTS => self.export_requests(partition, after, &mut pieces)?,
                 _ => self.export_outcomes(partition, after, &mut pieces)?,
