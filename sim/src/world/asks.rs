@@ -167,6 +167,10 @@ impl World {
                     self.snapshot(key, at, &record);
                 }
             }
+            Purpose::JobRead(attempt, key) => self.job_read(attempt, &key, &result),
+            Purpose::JobCommit(attempt) => self.job_told(attempt, result),
+            Purpose::JobOutcome(job) => self.job_outcome(job, &result),
+            Purpose::JobFinal(key) => self.job_final(key, &result),
             Purpose::Final(key) => match result {
                 Ok(Tell::Record(record)) => {
                     let value = record.value.as_ref().map(text);
