@@ -8,6 +8,7 @@ use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
 use catena_protocol::message::prepare::TxnId;
+use catena_protocol::message::read::At;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::{Code, Fault, Key, Timestamp};
 
@@ -38,19 +39,24 @@ pub(super) enum Scope<'a> {
 }
 
 impl<C> Node<C> {
-    /// Has a request wait if it meets an intent at or before `at`.
+    /// What a read has to wait for. One at a snapshot waits for every intent at or before it; one
+    /// of the present not for those that came after it: nobody has been told of them by then.
     pub(super) fn obstacle(
         &self,
         number: u16,
         scope: Scope<'_>,
-        at: Timestamp,
+        at: At,
     ) -> Option<(TxnId, Timestamp)> {
         if self.has(Bug::ReadPastIntents) {
             return None;
         }
-        // What came after the request first was here is no obstacle for it.
-        let bound = self.resumed.map_or(Timestamp::MAX, |patience| patience.bound);
-        self.claimed(number, scope, at.min(bound))
+        let until = match at {
+            At::Snapshot(snapshot) => snapshot,
+            At::Latest | At::Strict => {
+                self.resumed.map_or(Timestamp::MAX, |patience| patience.bound)
+            }
+        };
+        self.claimed(number, scope, until)
     }
 
     /// The first intent at or before `until`, and the version of the last.

@@ -23,7 +23,7 @@ impl<C> Node<C> {
         if let Err(tell) = self.open_snapshot(now, snapshot) {
             return Ok(Verdict::Tell(tell));
         }
-        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), snapshot) {
+        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), read.at) {
             return Ok(self.block(obstacle, Ask::Read(read)));
         }
         if let Some(index) = self.undecided(now, partition, Some(&read.key), snapshot) {
@@ -48,7 +48,7 @@ impl<C> Node<C> {
         if !self.is_sure(now, partition, strict) {
             return Ok(self.confirm(strict, Ask::Read(read)));
         }
-        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), Timestamp::MAX) {
+        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), read.at) {
             return Ok(self.block(obstacle, Ask::Read(read)));
         }
         let record = self.record_at(partition, &read.key, Timestamp::MAX, state)?;

@@ -36,7 +36,7 @@ impl<C> Node<C> {
                     return Ok(self.confirm(strict, Ask::Scan(scan)));
                 }
                 let scope = Scope::Prefix(&scan.prefix);
-                if let Some(obstacle) = self.obstacle(partition, scope, Timestamp::MAX) {
+                if let Some(obstacle) = self.obstacle(partition, scope, scan.at) {
                     return Ok(self.block(obstacle, Ask::Scan(scan)));
                 }
                 Timestamp::MAX
@@ -46,7 +46,7 @@ impl<C> Node<C> {
                     return Ok(Verdict::Tell(tell));
                 }
                 let scope = Scope::Prefix(&scan.prefix);
-                if let Some(obstacle) = self.obstacle(partition, scope, snapshot) {
+                if let Some(obstacle) = self.obstacle(partition, scope, scan.at) {
                     return Ok(self.block(obstacle, Ask::Scan(scan)));
                 }
                 if let Some(index) = self.undecided(now, partition, None, snapshot) {
