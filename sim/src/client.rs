@@ -29,6 +29,8 @@ pub(crate) enum Purpose {
     JobRead(usize, String),
     /// The commit of an attempt.
     JobCommit(usize),
+    /// A look at the present of a record of jobs, and when it was asked.
+    JobLook(String, u64),
     /// What became of a job.
     JobOutcome(usize),
     /// A look at a record of jobs after everything has healed.
@@ -130,6 +132,14 @@ impl Client {
         self.open.insert(caller, (purpose, now.mono_us));
         let deadline_us = now.mono_us + patience_us;
         self.router.handle(now, Input::Ask { caller, partition, ask, deadline_us }, out);
+    }
+
+    /// How many operations it has open that are not part of a job.
+    pub(crate) fn operations(&self) -> usize {
+        let direct = |purpose: &Purpose| {
+            matches!(purpose, Purpose::Operation(..) | Purpose::Snapshot(..))
+        };
+        self.open.values().filter(|(purpose, _)| direct(purpose)).count()
     }
 
     /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.

@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) keys: Vec<String>,
     pub(crate) attempts: usize,
     pub(crate) outcome: Option<Outcome>,
+    /// When somebody was first told of it.
+    pub(crate) told_us: u64,
     /// A conflict with something of this time.
     pub(crate) after: u64,
 }
@@ -63,8 +65,18 @@ pub(crate) enum Write {
 pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
     pub(crate) attempts: Vec<Attempt>,
+    /// What reads of the present showed.
+    pub(crate) looks: Vec<Look>,
     /// What a read of the present showed at the end.
     pub(crate) finals: BTreeMap<String, Option<String>>,
+}
+
+/// A read of the present.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) key: String,
+    pub(crate) asked_us: u64,
+    pub(crate) version: u64,
 }
 
 /// A rule that does not hold, and what was seen.
@@ -73,6 +85,7 @@ type Broken = (&'static str, String);
 const ONCE: &str = "4: at most one outcome per job; its writes are visible all or none";
 const SNAPSHOT: &str = "5: all reads of a job are at its one snapshot";
 const SERIAL: &str = "5: serializable jobs have a serial order";
+const PRESENT: &str = "6: what was acknowledged is seen by whoever looks afterwards";
 const TOTAL: &str = "5: what is moved between accounts is neither lost nor made";
 
 impl Job {
@@ -95,7 +108,9 @@ impl Attempt {
             let value = self.reads.get(key).and_then(Option::as_deref);
             value.map_or(0, |text| text.parse().unwrap_or(0))
         };
-        let keys = || job.keys.iter().enumerate();
+        // Another attempt may write elsewhere first.
+        let first = number % job.keys.len();
+        let keys = || job.keys[first..].iter().chain(&job.keys[..first]).enumerate();
         let writes = match job.aim {
             Aim::Audit => Vec::new(),
             Aim::Deposit => keys().map(|(at, key)| (key.clone(), Write::Add(change(at)))).collect(),
@@ -136,14 +151,21 @@ type Course = BTreeMap<u64, (Option<String>, usize)>;
 
 impl Jobs {
     /// Somebody was told how a job ended.
-    pub(crate) fn learn(&mut self, job: usize, outcome: &Outcome) -> Result<(), Broken> {
+    pub(crate) fn learn(
+        &mut self,
+        job: usize,
+        outcome: &Outcome,
+        at_us: u64,
+    ) -> Result<(), Broken> {
         let job = &mut self.jobs[job];
         match &job.outcome {
             Some(known) if known != outcome => {
                 Err((ONCE, format!("job {}: {known:?}, then {outcome:?}", job.id)))
             }
-            _ => {
+            Some(_) => Ok(()),
+            None => {
                 job.outcome = Some(outcome.clone());
+                job.told_us = at_us;
                 Ok(())
             }
         }
@@ -169,7 +191,29 @@ impl Jobs {
         for (number, attempt) in self.attempts.iter().enumerate() {
             self.judge_reads(number, attempt, &courses)?;
         }
+        self.judge_looks()?;
         self.judge_lists()
+    }
+
+    /// Whoever looks when somebody was told that a job was committed sees what it wrote.
+    fn judge_looks(&self) -> Result<(), Broken> {
+        let mut written: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+        for attempt in &self.attempts {
+            let Some(version) = self.version(attempt) else { continue };
+            let told_us = self.jobs[attempt.job].told_us;
+            for (key, _) in attempt.writes.iter().flatten() {
+                written.entry(key).or_default().push((told_us, version));
+            }
+        }
+        for look in &self.looks {
+            let of_it = written.get(look.key.as_str()).into_iter().flatten();
+            let before = of_it.filter(|(told_us, _)| *told_us < look.asked_us);
+            let least = before.map(|(_, version)| *version).max().unwrap_or(0);
+            if look.version < least {
+                return Err((PRESENT, format!("{look:?}, but {least} was told before")));
+            }
+        }
+        Ok(())
     }
 
     /// What the committed attempts have made of each record, in the order of their versions.

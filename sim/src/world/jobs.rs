@@ -3,7 +3,7 @@
 
 use super::{Happening, World};
 use crate::broker::{Message, Party};
-use crate::client::{PATIENCE_US, Purpose, text};
+use crate::client::{Client, PATIENCE_US, Purpose, text};
 use crate::clock::right;
 use crate::job::{Aim, Attempt, Job};
 use catena_protocol::chain::Isolation;
@@ -17,6 +17,8 @@ use rand::seq::SliceRandom as _;
 
 /// Most attempts of one job.
 const ATTEMPTS: usize = 12;
+/// A client with so much open begins no job.
+const OPEN: usize = 48;
 /// A replica that was asked directly and is silent for so long is not waited for.
 const REPLICA_US: u64 = 300_000;
 
@@ -29,7 +31,7 @@ impl World {
         }
         let wait = self.rng.random_range(1..share * 2);
         self.after(wait, Happening::JobBegins { client });
-        if self.clients[client].open.len() >= 16 {
+        if self.clients[client].open.len() >= OPEN {
             return;
         }
         let mut keys: Vec<String> = Vec::new();
@@ -60,9 +62,27 @@ impl World {
             keys,
             attempts: 0,
             outcome: None,
+            told_us: 0,
             after: 0,
         });
+        if self.rng.random_bool(0.5) {
+            self.look_at(client);
+        }
         self.attempt_begins(self.jobs.jobs.len() - 1);
+    }
+
+    /// Somebody reads the present of a record of jobs.
+    fn look_at(&mut self, client: usize) {
+        let (accounts, lists) = (self.plan.load.accounts, self.plan.load.lists);
+        let key = match self.rng.random_range(0..accounts + lists) {
+            number if number < accounts => format!("account-{number}"),
+            number => format!("list-{}", number - accounts),
+        };
+        let (now, partitions) = (right(self.at_us), self.plan.partitions);
+        let (ask, purpose) = (Client::look(&key), Purpose::JobLook(key.clone(), self.at_us));
+        let mut effects = Vec::new();
+        self.clients[client].ask(now, partitions, (&key, ask), purpose, &mut effects);
+        self.client_effects(client, effects);
     }
 
     /// A job is run (again).
@@ -194,7 +214,7 @@ impl World {
                     true => "attempts committed",
                     false => "attempts that found an outcome",
                 });
-                if let Err((rule, what)) = self.jobs.learn(job, &outcome) {
+                if let Err((rule, what)) = self.jobs.learn(job, &outcome, self.at_us) {
                     self.fail(rule, what);
                 }
             }
@@ -242,7 +262,7 @@ impl World {
         }
         for key in self.jobs.keys() {
             let (now, partitions) = (right(self.at_us), self.plan.partitions);
-            let ask = crate::client::Client::look(&key);
+            let ask = Client::look(&key);
             let mut effects = Vec::new();
             let purpose = Purpose::JobFinal(key.clone());
             self.clients[0].ask(now, partitions, (&key, ask), purpose, &mut effects);
@@ -253,7 +273,7 @@ impl World {
     pub(super) fn job_outcome(&mut self, job: usize, result: &Result<Tell, Fault>) {
         match result {
             Ok(Tell::Outcome(Some(outcome))) => {
-                if let Err((rule, what)) = self.jobs.learn(job, outcome) {
+                if let Err((rule, what)) = self.jobs.learn(job, outcome, self.at_us) {
                     self.fail(rule, what);
                 }
             }

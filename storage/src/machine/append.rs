@@ -104,7 +104,7 @@ impl<C> Node<C> {
         for step in &draft.txns {
             match step {
                 TxnStep::Intent(intent) => at.intents.log(index, intent.clone()),
-                TxnStep::Resolve(txn) => at.intents.end(*txn, index),
+                TxnStep::Resolve { txn, committed } => at.intents.end(*txn, index, *committed),
                 TxnStep::Unsettled(unsettled) => {
                     at.unsettled.begin(unsettled.txn, index, unsettled.clone());
                 }
@@ -265,7 +265,9 @@ pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
             draft.bytes += intent.mutations.iter().map(|write| write.bytes() + 32).sum::<usize>();
             draft.txns.push(TxnStep::Intent(intent.clone()));
         }
-        Decision::Resolve { txn, .. } => draft.txns.push(TxnStep::Resolve(*txn)),
+        Decision::Resolve { txn, committed } => {
+            draft.txns.push(TxnStep::Resolve { txn: *txn, committed: *committed });
+        }
         Decision::Settled(txns) => draft.txns.extend(txns.iter().copied().map(TxnStep::Settled)),
     }
     draft

@@ -88,6 +88,8 @@ pub enum Bug {
     NoReadMarks,
     /// Timestamps are closed above intents.
     ClosePastIntents,
+    /// Reads of the present do not wait for what committed jobs wrote and this log has not yet.
+    ReadPastEnds,
     /// Reads do not wait for intents below their snapshot.
     ReadPastIntents,
     /// Whoever was ready for an earlier time counts for a later one.
@@ -102,7 +104,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -143,6 +145,7 @@ impl Bug {
         Self::ForgetReads,
         Self::NoReadMarks,
         Self::ClosePastIntents,
+        Self::ReadPastEnds,
         Self::ReadPastIntents,
         Self::CountOldAnswers,
         Self::ReadyTooEarly,

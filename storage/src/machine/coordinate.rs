@@ -101,7 +101,10 @@ impl<C> Node<C> {
     pub(super) fn deciding(&self, home: u16, commit: &Commit) -> Option<Verdict> {
         let coordination = self.partitions[usize::from(home)].coordinations.get(&commit.job)?;
         if coordination.commit.attempt == commit.attempt {
-            return Some(Verdict::Join { job: commit.job });
+            return Some(match self.admit_wait() {
+                Ok(()) => Verdict::Join { job: commit.job },
+                Err(tell) => Verdict::Tell(tell),
+            });
         }
         let wait_ms = AGAIN_US / 1_000;
         Some(Verdict::Tell(Tell::Decided(Decided::Busy { wait_ms })))

@@ -82,6 +82,7 @@ impl<C: Debug> Partition<C> {
             voters,
             closed,
             held,
+            patched,
             intents,
             unsettled,
             coordinations,
@@ -97,7 +98,7 @@ impl<C: Debug> Partition<C> {
         // The chained hash says what the log holds.
         write!(out, "{:?} {:?} {:x}", tail.base(), tail.last(), tail.hash())?;
         write!(out, "{ceiling:?} {} {:?}", pending.committed_index(), pending.first_index())?;
-        write!(out, "{intents:?} {unsettled:?} {coordinations:?} {ends:?} {marks:?}")?;
+        write!(out, "{patched} {intents:?} {unsettled:?} {coordinations:?} {ends:?} {marks:?}")?;
         write!(out, "{voters:?} {closed:?} {held:?} {copying:?} {pins:?}")
     }
 }

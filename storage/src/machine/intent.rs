@@ -6,7 +6,7 @@
 
 use super::ledger::Ledger;
 use catena_protocol::message::prepare::{Intent, TxnId};
-use catena_protocol::message::write::Change;
+use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::{Key, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -59,9 +59,13 @@ impl Intents {
         self.own.insert(intent.txn, intent);
     }
 
-    /// A record of the log ends an intent.
-    pub(super) fn end(&mut self, txn: TxnId, index: u64) {
-        self.unclaim(txn);
+    /// A record of the log ends an intent. If it took effect, what it wrote stands in its place
+    /// at once; if it did not, it is in the way until that is committed: whoever says so may have
+    /// been asked by a primary that does not lead any more.
+    pub(super) fn end(&mut self, txn: TxnId, index: u64, committed: bool) {
+        if committed {
+            self.unclaim(txn);
+        }
         self.logged.end(txn, index);
     }
 
@@ -79,7 +83,9 @@ impl Intents {
     }
 
     pub(super) fn settle(&mut self, index: u64) {
-        self.logged.settle(index);
+        for intent in self.logged.settle(index) {
+            self.remove_claims(&intent);
+        }
     }
 
     pub(super) fn truncate(&mut self, index: u64) {
@@ -142,15 +148,18 @@ impl Intents {
     }
 
     fn unclaim(&mut self, txn: TxnId) {
-        let Some((_, intent)) = self.get(txn) else { return };
-        let at = intent.at;
-        let keys: Vec<Key> = intent.mutations.iter().map(|write| write.key.clone()).collect();
-        self.times.remove(&(at, txn));
-        for key in keys {
-            if let Some(claims) = self.claims.get_mut(&key) {
-                claims.retain(|claim| claim.txn != txn);
+        if let Some(intent) = self.get(txn).map(|(_, intent)| intent.clone()) {
+            self.remove_claims(&intent);
+        }
+    }
+
+    fn remove_claims(&mut self, intent: &Intent) {
+        self.times.remove(&(intent.at, intent.txn));
+        for Mutation { key, .. } in &intent.mutations {
+            if let Some(claims) = self.claims.get_mut(key) {
+                claims.retain(|claim| (claim.txn, claim.at) != (intent.txn, intent.at));
                 if claims.is_empty() {
-                    self.claims.remove(&key);
+                    self.claims.remove(key);
                 }
             }
         }

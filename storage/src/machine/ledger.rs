@@ -73,16 +73,17 @@ impl<T> Ledger<T> {
         live.map(|((txn, index), entry)| (*txn, *index, &entry.value))
     }
 
-    /// The log is committed up to `index`.
-    pub(super) fn settle(&mut self, index: u64) {
+    /// The log is committed up to `index`. Returns what has ended for good with that.
+    pub(super) fn settle(&mut self, index: u64) -> Vec<T> {
+        let mut ended = Vec::new();
         while let Some(entry) = self.ends.first_entry() {
             if *entry.key() > index {
-                return;
+                break;
             }
-            for place in entry.remove() {
-                self.entries.remove(&place);
-            }
+            let entries = entry.remove().into_iter();
+            ended.extend(entries.filter_map(|place| Some(self.entries.remove(&place)?.value)));
         }
+        ended
     }
 
     /// The log behind `index` is gone.

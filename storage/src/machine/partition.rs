@@ -51,6 +51,9 @@ pub(super) struct Partition<C> {
     /// Nothing commits any more at or below this that is not committed here.
     pub(super) closed: Timestamp,
     pub(super) held: Held<C>,
+    /// Index of the last record whose rows only the state has: it was copied from where they were
+    /// already. 0: there is none.
+    pub(super) patched: u64,
     /// Writes of transactions that are not decided yet.
     pub(super) intents: Intents,
     /// Committed transactions of jobs whose home this is, until everybody has heard of them.
@@ -91,6 +94,7 @@ impl<C> Partition<C> {
             voters,
             closed: Timestamp::ZERO,
             held: Held::new(),
+            patched: 0,
             intents: Intents::new(),
             unsettled: Ledger::new(),
             coordinations: BTreeMap::new(),
@@ -110,10 +114,7 @@ impl<C> Partition<C> {
         key: &Key,
         state: &S,
     ) -> Result<Option<Stored>, StateError> {
-        match self.pending.head(key) {
-            Some(stored) => Ok(Some(stored)),
-            None => state.newest(self.number, key, Timestamp::MAX),
-        }
+        self.newest(self.pending.head(key), key, Timestamp::MAX, state)
     }
 
     /// The newest committed version of a record at or before `at`.
@@ -123,10 +124,24 @@ impl<C> Partition<C> {
         at: Timestamp,
         state: &S,
     ) -> Result<Option<Stored>, StateError> {
-        match self.pending.committed(key, at) {
-            Some(stored) => Ok(Some(stored)),
-            None => state.newest(self.number, key, at),
+        self.newest(self.pending.committed(key, at), key, at, state)
+    }
+
+    /// What is pending is newer than what the state has, unless the log here lacks rows that a
+    /// copied state has.
+    fn newest<S: State>(
+        &self,
+        pending: Option<Stored>,
+        key: &Key,
+        at: Timestamp,
+        state: &S,
+    ) -> Result<Option<Stored>, StateError> {
+        let patchy = self.pending.first_index().is_some_and(|first| first <= self.patched);
+        if pending.is_some() && !patchy {
+            return Ok(pending);
         }
+        let applied = state.newest(self.number, key, at)?;
+        Ok(applied.into_iter().chain(pending).max_by_key(|stored| stored.version))
     }
 
     /// The end of its log, as elections compare it. A replica that takes over a copy of the state

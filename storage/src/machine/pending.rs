@@ -35,16 +35,22 @@ pub(super) struct Draft {
 #[derive(Clone, Debug)]
 pub(super) enum TxnStep {
     Intent(Intent),
-    Resolve(TxnId),
+    Resolve { txn: TxnId, committed: bool },
     Unsettled(Unsettled),
     Settled(TxnId),
+}
+
+impl TxnStep {
+    const fn is_commit(&self) -> bool {
+        matches!(self, Self::Resolve { committed: true, .. })
+    }
 }
 
 impl From<&TxnStep> for TxnChange {
     fn from(step: &TxnStep) -> Self {
         match step {
             TxnStep::Intent(intent) => Self::Intent(intent.clone()),
-            TxnStep::Resolve(txn) => Self::Resolved(*txn),
+            TxnStep::Resolve { txn, .. } => Self::Resolved(*txn),
             TxnStep::Unsettled(unsettled) => Self::Unsettled(unsettled.clone()),
             TxnStep::Settled(txn) => Self::Settled(*txn),
         }
@@ -54,6 +60,8 @@ impl From<&TxnStep> for TxnChange {
 #[derive(Clone, Debug)]
 struct Version {
     index: u64,
+    /// It counts already, whatever becomes of the record: its home has committed it.
+    counts: bool,
     stored: Stored,
 }
 
@@ -106,7 +114,8 @@ impl Pending {
         let index = draft.index;
         for (key, content) in &draft.rows {
             let stored = Stored { version: draft.version, content: content.clone() };
-            let version = Version { index, stored };
+            let counts = draft.txns.iter().any(TxnStep::is_commit);
+            let version = Version { index, counts, stored };
             match self.keys.get_mut(key) {
                 Some(versions) => versions.push(version),
                 None => drop(self.keys.insert(key.clone(), vec![version])),
@@ -236,6 +245,18 @@ impl Pending {
         let on_its_way =
             |version: &&Version| version.index > self.committed && version.stored.version <= at;
         self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
+    }
+
+    /// The index with which what counts already of a key is committed here too.
+    pub(super) fn counting(&self, key: &Key) -> Option<u64> {
+        let on_its_way = |version: &&Version| version.index > self.committed && version.counts;
+        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
+    }
+
+    /// The same of all keys.
+    pub(super) fn counting_any(&self) -> Option<u64> {
+        let commits = |draft: &&Draft| draft.txns.iter().any(TxnStep::is_commit);
+        self.between(self.committed, u64::MAX).filter(commits).last().map(|draft| draft.index)
     }
 
     /// The index with which nothing at or before `at` is on its way any more.

@@ -51,6 +51,10 @@ impl<C> Node<C> {
         if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), read.at) {
             return Ok(self.block(obstacle, Ask::Read(read)));
         }
+        let counting = self.partitions[usize::from(partition)].pending.counting(&read.key);
+        if let Some(index) = counting.filter(|_| !self.has(Bug::ReadPastEnds)) {
+            return Ok(self.wait(index, Ask::Read(read)));
+        }
         let record = self.record_at(partition, &read.key, Timestamp::MAX, state)?;
         Ok(Verdict::Seen { version: record.version, tell: Tell::Record(record) })
     }

@@ -138,7 +138,9 @@ impl<C> Node<C> {
         let rows = self.rows_of(number, mutations, state)?.map(|share| share.rows);
         let decision = Decision::Resolve { txn, committed: at.is_some() };
         self.append(number, version, decision, rows.unwrap_or_default());
-        self.unblocked.push_back((number, txn));
+        if at.is_some() {
+            self.unblocked.push_back((number, txn));
+        }
         Ok(())
     }
 

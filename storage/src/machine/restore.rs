@@ -233,6 +233,11 @@ impl<C> Node<C> {
             Ok(rows) => rows,
             Err(reason) => return Ok(Err(reason)),
         };
+        if let Decision::Resolve { txn, committed: true } = &record.decision
+            && partition.intents.get(*txn).is_none()
+        {
+            self.partitions[usize::from(record.partition)].patched = record.index;
+        }
         let draft = draft(&record, rows);
         self.keep(record, raw, draft);
         Ok(Ok(()))
@@ -291,10 +296,11 @@ fn rows<C, S: State>(
         // A copied state may hold more than what the log had got to.
         let before = Timestamp(record.version.0.saturating_sub(1));
         let head = match change {
-            Change::Add(_) => match partition.pending.head(key) {
-                Some(stored) => Some(stored),
-                None => state.newest(partition.number, key, before)?,
-            },
+            Change::Add(_) => {
+                let pending = partition.pending.head(key);
+                let applied = state.newest(partition.number, key, before)?;
+                applied.into_iter().chain(pending).max_by_key(|stored| stored.version)
+            }
             Change::Put(_) | Change::Delete => None,
         };
         match Content::after(change, head.as_ref().map(|stored| &stored.content)) {

@@ -39,6 +39,10 @@ impl<C> Node<C> {
                 if let Some(obstacle) = self.obstacle(partition, scope, scan.at) {
                     return Ok(self.block(obstacle, Ask::Scan(scan)));
                 }
+                let pending = &self.partitions[usize::from(partition)].pending;
+                if let Some(index) = pending.counting_any() {
+                    return Ok(self.wait(index, Ask::Scan(scan)));
+                }
                 Timestamp::MAX
             }
             At::Snapshot(snapshot) => {
@@ -91,7 +95,7 @@ impl<C> Node<C> {
                     let (earlier, stored) = entry.remove_entry();
                     page.take(earlier.clone(), Some(stored))?;
                 }
-                let found = fresh.remove(&key).or(found);
+                let found = fresh.remove(&key).into_iter().chain(found).max_by_key(|f| f.version);
                 page.take(key, found)
             })
             .map(|()| stopped = page.next.is_some())?;

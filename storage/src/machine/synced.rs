@@ -62,8 +62,12 @@ impl<C> Node<C> {
                 partition.mark.ceiling = partition.mark.ceiling.max(ceiling);
             }
             for step in &draft.txns {
-                if let TxnStep::Unsettled(unsettled) = step {
-                    self.spreading.push_back((number, unsettled.txn));
+                match step {
+                    TxnStep::Unsettled(unsettled) => {
+                        self.spreading.push_back((number, unsettled.txn));
+                    }
+                    TxnStep::Resolve { txn, .. } => self.unblocked.push_back((number, *txn)),
+                    TxnStep::Intent(_) | TxnStep::Settled(_) => {}
                 }
             }
             if let Some(voters) = &draft.voters {
