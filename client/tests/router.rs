@@ -81,7 +81,7 @@ impl Harness {
     }
 
     /// The one send among the last effects.
-    fn sent(&self) -> (Target, u64, u8) {
+    fn sent(&self) -> (Target, u64, u64) {
         match &self.out[..] {
             [Effect::Send { to, id, turn }] => (to.clone(), *id, *turn),
             other => panic!("expected one send, got {other:?}"),
@@ -355,7 +355,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Flying {
     to: Target,
     id: u64,
-    turn: u8,
+    turn: u64,
     sent_in: u64,
     caller: u32,
 }

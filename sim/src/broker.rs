@@ -32,7 +32,7 @@ pub(crate) enum Message {
     Request { from: u64, request: Box<Request> },
     Response(Box<Response>),
     Heartbeat(Heartbeat),
-    Nobody { to: Target, turn: u8 },
+    Nobody { to: Target, turn: u64 },
 }
 
 /// The state of one party's connection.

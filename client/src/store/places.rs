@@ -13,7 +13,7 @@ pub(super) const CLUSTER: &str = "cluster";
 /// `<inbox>.<turn>.replica.<partition>`.
 pub(super) enum Place {
     Cluster,
-    Target(Target, u8),
+    Target(Target, u64),
 }
 
 /// Subjects of the targets that are in use.
@@ -25,7 +25,7 @@ pub(super) struct Places {
 pub(super) struct KnownPlace {
     to: Target,
     subject: Subject,
-    turn: u8,
+    turn: u64,
     reply: Subject,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct KnownPlace {
 const PLACES: usize = 256;
 
 impl Places {
-    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u8) -> (&Subject, &Subject) {
+    pub(super) fn subjects(&mut self, link: &Link, to: &Target, turn: u64) -> (&Subject, &Subject) {
         let at = match self.known.iter().position(|known| known.to == *to) {
             Some(at) => at,
             None => self.add(link, to),
@@ -76,7 +76,7 @@ impl Places {
     }
 }
 
-fn reply(inbox: &str, to: &Target, turn: u8) -> Subject {
+fn reply(inbox: &str, to: &Target, turn: u64) -> Subject {
     match to {
         Target::Node(node) => format!("{inbox}.{turn}.node.{node}"),
         Target::Primary(partition) => format!("{inbox}.{turn}.primary.{partition}"),

@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    pub(super) fn request(&mut self, client: usize, to: Target, turn: u8, request: Request) {
+    pub(super) fn request(&mut self, client: usize, to: Target, turn: u64, request: Request) {
         let listens: Vec<usize> = (0..self.hosts.len())
             .filter(|host| {
                 let here = &self.hosts[*host];

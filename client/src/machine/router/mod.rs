@@ -88,7 +88,7 @@ pub enum Input<C> {
         /// Where.
         to: Target,
         /// In which turn they were sent.
-        turn: u8,
+        turn: u64,
     },
     /// The number of partitions, from `catena.cluster`.
     Partitions(u16),
@@ -105,10 +105,10 @@ pub enum Effect<C> {
         to: Target,
         /// Which: see [`Router::request`].
         id: u64,
-        /// Counts the times, modulo [`TURNS`], that `handle` began with an empty list of
-        /// effects. Everything for one target in one turn may go out as one message; if the
+        /// Counts the times that `handle` began with an empty list of effects: what is said of
+        /// one is never taken for another, however late it comes. Everything for one target in one turn may go out as one message; if the
         /// server says that nobody listens there, [`Input::Refused`] names both.
-        turn: u8,
+        turn: u64,
     },
     /// The answer to an `Ask`. Never [`Tell::NotPrimary`], [`Tell::Deposed`],
     /// [`Tell::Behind`] nor [`Tell::Fault`].
@@ -120,8 +120,8 @@ pub enum Effect<C> {
     },
 }
 
-/// Turns are counted up to this.
-pub const TURNS: u8 = 64;
+/// Turns do not get as far as this.
+pub const TURNS: u64 = u64::MAX;
 /// A request goes on at once to another node this often, then it waits first.
 const REDIRECTS: u32 = 3;
 
@@ -134,7 +134,7 @@ pub struct Router<C> {
     routes: Routes,
     timers: Wheel<Place>,
     pace: Pace,
-    turn: u8,
+    turn: u64,
     redirected: u64,
 }
 
@@ -146,7 +146,7 @@ struct Open<C> {
     deadline_us: u64,
     due_us: u64,
     /// Where the last try went, unless it was turned away.
-    waits_for: Option<(Target, u8)>,
+    waits_for: Option<(Target, u64)>,
     /// How often it was sent without an answer.
     silences: u32,
     /// How often it was turned away.

@@ -96,7 +96,7 @@ impl<C> Router<C> {
         }
     }
 
-    pub(super) fn refused(&mut self, now: Now, to: &Target, turn: u8, out: &mut Vec<Effect<C>>) {
+    pub(super) fn refused(&mut self, now: Now, to: &Target, turn: u64, out: &mut Vec<Effect<C>>) {
         if let Target::Node(node) = to {
             self.routes.gone(node);
         }
