@@ -80,10 +80,7 @@ fn g0_writes_in_a_circle() {
 
 #[test]
 fn g1c_each_reads_what_the_other_wrote() {
-    let history = [
-        txn(1, &[("y", &[21])], &[("x", 11)]),
-        txn(2, &[("x", &[11])], &[("y", 21)]),
-    ];
+    let history = [txn(1, &[("y", &[21])], &[("x", 11)]), txn(2, &[("x", &[11])], &[("y", 21)])];
     assert_eq!(both(&history), Some(Phenomenon::G1c));
 }
 

@@ -364,7 +364,10 @@ fn letters(wire: &mut Wire) {
         ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")) }),
         ("letter-piece", Line::Piece(piece())),
         ("letter-prepare", Line::Prepare(prepare())),
-        ("letter-resolve", Line::Resolve(Resolve { txn: txn(), partition, at: Some(Timestamp(7)) })),
+        (
+            "letter-resolve",
+            Line::Resolve(Resolve { txn: txn(), partition, at: Some(Timestamp(7)) }),
+        ),
         ("letter-resolve-aborted", Line::Resolve(Resolve { txn: txn(), partition, at: None })),
         ("letter-resolved", Line::Resolved(TxnPart { txn: txn(), partition })),
         ("letter-inquire", Line::Inquire(TxnPart { txn: txn(), partition })),

@@ -136,9 +136,8 @@ impl Client {
 
     /// How many operations it has open that are not part of a job.
     pub(crate) fn operations(&self) -> usize {
-        let direct = |purpose: &Purpose| {
-            matches!(purpose, Purpose::Operation(..) | Purpose::Snapshot(..))
-        };
+        let direct =
+            |purpose: &Purpose| matches!(purpose, Purpose::Operation(..) | Purpose::Snapshot(..));
         self.open.values().filter(|(purpose, _)| direct(purpose)).count()
     }
 

@@ -288,8 +288,7 @@ fn additions_meet_without_conflict_and_none_is_lost_whoever_hears_of_its_end_fir
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     // The ends of all are on their way until all have committed, then the last comes first.
-    cluster.delays =
-        Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Resolve(_))));
+    cluster.delays = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Resolve(_))));
     let at = now(&cluster);
     let ids: Vec<u64> = (1..=5)
         .map(|number| send(&mut cluster, commit(job(home, number), at, adds(&[&a, &b]))))
@@ -389,7 +388,9 @@ fn who_adds_to_text_in_another_partition_has_failed() {
     cluster.advance(20_000);
     let at = now(&cluster);
     let told = ask(&mut cluster, commit(job(home, 1), at, adds(&[&a, &b])));
-    assert!(matches!(&outcome(&told).end, End::Failed(fault) if fault.code == Code::OperatorFailed));
+    assert!(
+        matches!(&outcome(&told).end, End::Failed(fault) if fault.code == Code::OperatorFailed)
+    );
     assert_eq!(value(&mut cluster, &a), None);
     cluster.until("no intent is left", is_clean);
 }
@@ -411,8 +412,7 @@ fn more_intents_than_there_is_room_for_are_refused_and_nothing_is_changed() {
     cluster.settle();
     cluster.loses = Box::new(|_, _, _| false);
     let told: Vec<Tell> = ids.into_iter().map(|id| answered(&mut cluster, id)).collect();
-    let refused =
-        |tell: &&Tell| matches!(tell, Tell::Fault(fault) if fault.code == Code::TooBusy);
+    let refused = |tell: &&Tell| matches!(tell, Tell::Fault(fault) if fault.code == Code::TooBusy);
     assert_eq!(told.iter().filter(refused).count(), 1, "{told:?}");
     assert_eq!(told.iter().filter(|tell| is_committed(tell)).count(), 2);
     assert_eq!(value(&mut cluster, &name(other, "3")), None);
@@ -429,7 +429,10 @@ fn one_primary_of_two_partitions_sends_no_letters_to_itself() {
     let (home, other) = pair.expect("four partitions on three nodes");
     cluster.loses = Box::new(|_, _, mail| {
         let about = |line: &Line| {
-            matches!(line, Line::Prepare(_) | Line::Prepared(_) | Line::Resolve(_) | Line::Resolved(_))
+            matches!(
+                line,
+                Line::Prepare(_) | Line::Prepared(_) | Line::Resolve(_) | Line::Resolved(_)
+            )
         };
         assert!(!is_line(mail, about), "{mail:?}");
         false

@@ -1,5 +1,6 @@
 //! Who depends on whom, and whether in a circle.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How one transaction depends on another that came before it.
@@ -53,7 +54,9 @@ impl Graph {
         let left = |edge: &&Edge| forward.contains(&edge.from) && forward.contains(&edge.to);
         peel(edges().filter(left).map(|edge| (edge.to, edge.from)))
             .into_iter()
-            .filter(|node| self.behind(*node).iter().any(|edge| self.path(edge.to, *node).is_some()))
+            .filter(|node| {
+                self.behind(*node).iter().any(|edge| self.path(edge.to, *node).is_some())
+            })
             .take(1)
             .collect()
     }
@@ -67,8 +70,8 @@ impl Graph {
                 return Some(way(&came, to));
             }
             for edge in self.behind(node) {
-                if !came.contains_key(&edge.to) {
-                    came.insert(edge.to, Some(*edge));
+                if let Entry::Vacant(new) = came.entry(edge.to) {
+                    new.insert(Some(*edge));
                     queue.push_back(edge.to);
                 }
             }

@@ -202,7 +202,14 @@ impl World {
         let mut effects = Vec::new();
         let now = right(self.at_us);
         let purpose = Purpose::JobCommit(attempt);
-        self.clients[of.client].ask_of(now, home, Ask::Commit(commit), purpose, PATIENCE_US, &mut effects);
+        self.clients[of.client].ask_of(
+            now,
+            home,
+            Ask::Commit(commit),
+            purpose,
+            PATIENCE_US,
+            &mut effects,
+        );
         self.client_effects(of.client, effects);
     }
 
@@ -256,7 +263,14 @@ impl World {
                 let home = id.home() % self.plan.partitions;
                 let mut effects = Vec::new();
                 let (now, purpose) = (right(self.at_us), Purpose::JobOutcome(job));
-                self.clients[client].ask_of(now, home, Ask::Outcome(id), purpose, PATIENCE_US, &mut effects);
+                self.clients[client].ask_of(
+                    now,
+                    home,
+                    Ask::Outcome(id),
+                    purpose,
+                    PATIENCE_US,
+                    &mut effects,
+                );
                 self.client_effects(client, effects);
             }
         }

@@ -11,8 +11,8 @@
 //! nothing.
 
 use super::intent::Claim;
-use super::{Bug, Node};
 use super::write::not_an_integer;
+use super::{Bug, Node};
 use crate::state::{Content, NotAnInteger, State, StateError, StepOf, Stored, Trail};
 use catena_protocol::key::tag;
 use catena_protocol::message::handoff::Effects;
@@ -172,9 +172,9 @@ fn can_add(change: &Change, head: Option<&Stored>, deltas: &[i64]) -> Result<(),
     let content = head.map(|stored| &stored.content);
     for sign in [1, -1] {
         let same = deltas.iter().filter(|other| other.signum() == sign);
-        let sum = same.chain((delta.signum() == sign).then_some(delta)).try_fold(0_i64, |sum, more| {
-            sum.checked_add(*more).ok_or(NotAnInteger::Overflow)
-        })?;
+        let sum = same
+            .chain((delta.signum() == sign).then_some(delta))
+            .try_fold(0_i64, |sum, more| sum.checked_add(*more).ok_or(NotAnInteger::Overflow))?;
         Content::after(&Change::Add(sum), content)?;
     }
     Content::after(change, content).map(drop)

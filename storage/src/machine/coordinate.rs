@@ -22,9 +22,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::limit::CLOCK_OFFSET_US;
 use catena_protocol::message::commit::{Commit, Decided, End};
 use catena_protocol::message::gossip::Line;
-use catena_protocol::message::prepare::{
-    Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled,
-};
+use catena_protocol::message::prepare::{Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled};
 use catena_protocol::message::store::{Response, Tell};
 use catena_protocol::{Code, Fault, JobId, NodeId, Timestamp};
 use std::collections::BTreeSet;
@@ -180,7 +178,8 @@ impl<C> Node<C> {
             return self.give_up(home, job, &Tell::Fault(Fault::new(Code::TooBusy, message)), out);
         }
         if let Err(error) = self.clock.observe(at, now.wall_us) {
-            let message = format!("{error}; nothing was changed; compare the clocks of the machines");
+            let message =
+                format!("{error}; nothing was changed; compare the clocks of the machines");
             let fault = Fault::new(Code::Unavailable, message);
             return self.give_up(home, job, &Tell::Fault(fault), out);
         }
@@ -223,7 +222,9 @@ impl<C> Node<C> {
                 return self.conclude_if_ready(now, home, &job, state);
             }
             Readiness::Later(min) => self.put_off(now, home, &job, min, out),
-            Readiness::NotPrimary { primary } => self.moved(now, home, &job, (from, partition, primary)),
+            Readiness::NotPrimary { primary } => {
+                self.moved(now, home, &job, (from, partition, primary));
+            }
             Readiness::Conflict { key, version } => {
                 self.count_conflict(home, &key, out);
                 let tell = Tell::Decided(Decided::Conflict { key, version });
@@ -296,11 +297,8 @@ impl<C> Node<C> {
         }
         let Some(mut coordination) = self.end_coordination(home, job) else { return Ok(()) };
         let own = coordination.shares.remove(&home).unwrap_or_default();
-        let unsettled = Unsettled {
-            txn,
-            at: coordination.at,
-            partitions: coordination.writes_in(),
-        };
+        let unsettled =
+            Unsettled { txn, at: coordination.at, partitions: coordination.writes_in() };
         match self.rows_of(home, own.writes, state)? {
             Ok(share) => {
                 let at = match self.has(Bug::CommitAtNewTime) {

@@ -3,8 +3,8 @@
 use crate::state::Changes;
 use catena_protocol::codec::Raw;
 use catena_protocol::message::gossip::{Digest, Letter, Line, Push};
-use catena_protocol::message::replicate::Vote;
 use catena_protocol::message::prepare::TxnId;
+use catena_protocol::message::replicate::Vote;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::{JobId, NodeId, Timestamp};
 

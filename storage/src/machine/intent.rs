@@ -92,8 +92,13 @@ impl Intents {
         self.logged.truncate(index);
         self.claims.clear();
         self.times.clear();
-        let live: Vec<Intent> =
-            self.logged.iter().map(|(_, _, intent)| intent).chain(self.own.values()).cloned().collect();
+        let live: Vec<Intent> = self
+            .logged
+            .iter()
+            .map(|(_, _, intent)| intent)
+            .chain(self.own.values())
+            .cloned()
+            .collect();
         live.iter().for_each(|intent| self.claim(intent));
     }
 

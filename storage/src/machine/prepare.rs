@@ -100,14 +100,18 @@ impl<C> Node<C> {
             other => Readiness::Refused(Fault::new(Code::Internal, format!("{other:?}"))),
         };
         self.open_snapshot(now, snapshot).map_err(refused)?;
-        self.clock
-            .observe(at, now.wall_us)
-            .map_err(|error| Readiness::Refused(Fault::new(Code::Unavailable, format!("{error}; nothing was changed"))))?;
+        self.clock.observe(at, now.wall_us).map_err(|error| {
+            Readiness::Refused(Fault::new(
+                Code::Unavailable,
+                format!("{error}; nothing was changed"),
+            ))
+        })?;
         if writes.is_empty() {
             return Ok(());
         }
         self.admit_write(now).map_err(refused)?;
-        let (open, most) = (self.partitions[usize::from(number)].intents.len(), self.settings.intents);
+        let (open, most) =
+            (self.partitions[usize::from(number)].intents.len(), self.settings.intents);
         if open >= most {
             let message = format!(
                 "{open} jobs are about to write in partition {number}, no more are taken; nothing \
@@ -134,6 +138,11 @@ impl<C> Node<C> {
         if index <= partition.pending.committed_index() {
             return self.tell(to, line);
         }
-        partition.held.at(index).push(Waiting::Line(to.clone(), line));
+        // Who asks again before it is committed is told once.
+        let told = |waiting: &Waiting<C>| matches!(waiting, Waiting::Line(node, same) if node == to && *same == line);
+        let waiting = partition.held.at(index);
+        if !waiting.iter().any(told) {
+            waiting.push(Waiting::Line(to.clone(), line));
+        }
     }
 }

@@ -87,7 +87,9 @@ impl<C> Node<C> {
             return Ok(());
         }
         let txn = match by_job {
-            true => partition.intents.logged().map(|i| i.txn).find(|t| t.job == txn.job).unwrap_or(txn),
+            true => {
+                partition.intents.logged().map(|i| i.txn).find(|t| t.job == txn.job).unwrap_or(txn)
+            }
             false => txn,
         };
         match (partition.intents.get(txn), at) {
@@ -96,7 +98,10 @@ impl<C> Node<C> {
             (Some((_, intent)), Some(at)) => {
                 // Its home has counted on this one, and on no earlier one.
                 let at = if by_job { intent.at } else { at };
-                if intent.at != at && !self.has(Bug::CommitAtNewTime) && !self.has(Bug::CountOldAnswers) {
+                if intent.at != at
+                    && !self.has(Bug::CommitAtNewTime)
+                    && !self.has(Bug::CountOldAnswers)
+                {
                     return Ok(());
                 }
                 if !self.is_first(number, txn) && !self.has(Bug::DeltasOutOfOrder) {
@@ -247,7 +252,8 @@ impl<C> Node<C> {
         let home = self.home_of(txn);
         let partition = &self.partitions[usize::from(home)];
         let told = |at| Line::Resolve(Resolve { txn, partition: number, at });
-        if !partition.serves() && !(self.has(Bug::InquiredTooEarly) && partition.leads()) {
+        let hasty = self.has(Bug::InquiredTooEarly) && partition.leads();
+        if !partition.serves() && !hasty {
             return;
         }
         if let Some((index, unsettled)) = partition.unsettled.get(txn) {

@@ -72,10 +72,7 @@ impl<C> Held<C> {
     }
 
     /// Takes what has waited for long enough.
-    pub(super) fn expired(
-        &mut self,
-        so: impl Fn(&Patience) -> bool,
-    ) -> Vec<(TxnId, Blocked<C>)> {
+    pub(super) fn expired(&mut self, so: impl Fn(&Patience) -> bool) -> Vec<(TxnId, Blocked<C>)> {
         let mut expired = Vec::new();
         for (txn, waiting) in &mut self.blocked {
             let late = waiting.extract_if(.., |blocked| so(&blocked.patience));
@@ -181,7 +178,8 @@ impl<C> Node<C> {
         let held = &mut self.partitions[usize::from(number)].held;
         let unsure = std::mem::take(&mut held.unsure);
         let waiting = held.until(u64::MAX);
-        let blocked: Vec<Blocked<C>> = std::mem::take(&mut held.blocked).into_values().flatten().collect();
+        let blocked: Vec<Blocked<C>> =
+            std::mem::take(&mut held.blocked).into_values().flatten().collect();
         held.writers.clear();
         let callers = waiting.iter().filter(|waiting| waiting.has_caller()).count();
         self.held -= unsure.len() + callers + blocked.len();

@@ -4,8 +4,8 @@
 
 use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::{
-    Changes, Content, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Step, StepOf, Stored,
-    Superseded, Trail, Visit, layout,
+    Changes, Content, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Step, StepOf,
+    Stored, Superseded, Trail, Visit, layout,
 };
 use bytes::Bytes;
 use catena_protocol::codec::{decode, encode};
@@ -133,8 +133,8 @@ impl FjallState {
         let number = partition.to_be_bytes().to_vec();
         let trails = [Trail::Versions, Trail::Requests, Trail::Outcomes];
         let trails = trails.map(|trail| (&self.trail, layout::trail_of(trail, partition)));
-        let kept =
-            [&self.txns, &self.data, &self.requests, &self.outcomes].map(|space| (space, number.clone()));
+        let kept = [&self.txns, &self.data, &self.requests, &self.outcomes]
+            .map(|space| (space, number.clone()));
         for (space, prefix) in kept.into_iter().chain(trails) {
             loop {
                 let mut batch = self.database.batch();

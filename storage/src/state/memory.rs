@@ -118,9 +118,9 @@ impl MemoryState {
 impl MemoryState {
     fn export_txns(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
         let of_it = self.txns.iter().filter(|((of, _), _)| *of == partition);
-        of_it.filter(|((_, place), _)| after.is_none_or(|after| &place[..] > after)).all(
-            |((_, place), open)| pieces.add(TXNS, place, open.bytes(), open.clone().into()),
-        )
+        of_it
+            .filter(|((_, place), _)| after.is_none_or(|after| &place[..] > after))
+            .all(|((_, place), open)| pieces.add(TXNS, place, open.bytes(), open.clone().into()))
     }
 
     fn export_rows(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
