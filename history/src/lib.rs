@@ -36,6 +36,7 @@ mod recorder;
 mod register;
 mod search;
 mod snapshot;
+mod transaction;
 mod value;
 mod verdict;
 
@@ -46,4 +47,5 @@ pub use lost::{FinalRead, lost_acknowledged};
 pub use operation::{Call, Operation, Outcome};
 pub use recorder::{Recorder, Ticket};
 pub use snapshot::{SnapshotRead, check_snapshots};
+pub use transaction::{Anomaly, Fate, Level, Phenomenon, Transaction, check_transactions};
 pub use verdict::{Evidence, Held, Rule, Verdict, Violation};

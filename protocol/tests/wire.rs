@@ -14,6 +14,9 @@ use catena_protocol::message::gossip::{
 };
 use catena_protocol::message::handoff::{Effects, Step};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};
+use catena_protocol::message::prepare::{
+    Intent, Part as TxnPart, Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled,
+};
 use catena_protocol::message::read::{At, Found, Read, Record, Scan};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Position, Vote};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
@@ -238,6 +241,7 @@ fn responses(wire: &mut Wire) {
             "tell-conflict",
             Tell::Decided(Decided::Conflict { key: key("k"), version: Timestamp(7) }),
         ),
+        ("tell-busy", Tell::Decided(Decided::Busy { wait_ms: 20 })),
         ("tell-outcome", Tell::Outcome(Some(outcome(End::Failed(fault()))))),
         ("tell-not-primary", Tell::NotPrimary { primary: Some(node("n2")) }),
         ("tell-fault", Tell::Fault(fault())),
@@ -257,16 +261,46 @@ fn log_records(wire: &mut Wire) {
     for (what, decision) in [
         ("log-epoch", Decision::Epoch),
         ("log-write", write),
-        ("log-outcome", Decision::Outcome { outcome: outcome(end), mutations: mutations() }),
+        (
+            "log-outcome",
+            Decision::Outcome {
+                outcome: outcome(end.clone()),
+                mutations: mutations(),
+                unsettled: None,
+            },
+        ),
+        (
+            "log-outcome-unsettled",
+            Decision::Outcome {
+                outcome: outcome(end),
+                mutations: mutations(),
+                unsettled: Some(unsettled()),
+            },
+        ),
         ("log-effects", Decision::Effects { mutations: mutations() }),
         ("log-ceiling", Decision::Ceiling(Timestamp(11))),
         ("log-voters", Decision::Voters(vec![member()])),
+        ("log-intent", Decision::Intent(intent())),
+        ("log-resolve", Decision::Resolve { txn: txn(), committed: true }),
+        ("log-settled", Decision::Settled(vec![txn()])),
     ] {
         wire.add(what, log_record(decision));
     }
     wire.add("log-entry-record", LogEntry::Record(log_record(Decision::Epoch)));
     let vote = Vote { partition: 5, epoch: 2, candidate: member() };
     wire.add("log-entry-vote", LogEntry::Vote(vote));
+}
+
+fn txn() -> TxnId {
+    TxnId { job: JobId([1; 16]), epoch: 3, number: 12 }
+}
+
+fn intent() -> Intent {
+    Intent { txn: txn(), at: Timestamp(7), mutations: mutations() }
+}
+
+fn unsettled() -> Unsettled {
+    Unsettled { txn: txn(), at: Timestamp(7), partitions: vec![5, 6] }
 }
 
 fn log_record(decision: Decision) -> LogRecord {
@@ -329,8 +363,39 @@ fn letters(wire: &mut Wire) {
         ("letter-copy-begin", Line::Copy { partition, epoch, from: None }),
         ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")) }),
         ("letter-piece", Line::Piece(piece())),
+        ("letter-prepare", Line::Prepare(prepare())),
+        (
+            "letter-resolve",
+            Line::Resolve(Resolve { txn: txn(), partition, at: Some(Timestamp(7)) }),
+        ),
+        ("letter-resolve-aborted", Line::Resolve(Resolve { txn: txn(), partition, at: None })),
+        ("letter-resolved", Line::Resolved(TxnPart { txn: txn(), partition })),
+        ("letter-inquire", Line::Inquire(TxnPart { txn: txn(), partition })),
     ] {
         wire.add(what, Letter { from: sender(), lines: vec![line] });
+    }
+    for (what, readiness) in [
+        ("letter-prepared-ready", Readiness::Ready),
+        ("letter-prepared-later", Readiness::Later(Timestamp(9))),
+        ("letter-prepared-conflict", Readiness::Conflict { key: key("k"), version: Timestamp(7) }),
+        ("letter-prepared-too-old", Readiness::TooOld { horizon: Timestamp(5) }),
+        ("letter-prepared-impossible", Readiness::Impossible(fault())),
+        ("letter-prepared-refused", Readiness::Refused(fault())),
+        ("letter-prepared-not-primary", Readiness::NotPrimary { primary: Some(node("n2")) }),
+    ] {
+        let prepared = Prepared { txn: txn(), partition, at: Timestamp(7), readiness };
+        wire.add(what, Letter { from: sender(), lines: vec![Line::Prepared(prepared)] });
+    }
+}
+
+fn prepare() -> Prepare {
+    Prepare {
+        txn: txn(),
+        partition: 5,
+        at: Timestamp(7),
+        snapshot: Timestamp(6),
+        serializable: true,
+        effects: effects(),
     }
 }
 
@@ -346,6 +411,8 @@ fn piece() -> Piece {
             Item::Row(key("k"), Timestamp(7), Blob::from("v")),
             Item::Request(RequestId([4; 16]), Timestamp(7), done),
             Item::Outcome(outcome(End::Cancelled)),
+            Item::Intent(intent()),
+            Item::Unsettled(unsettled()),
         ],
         horizon: Timestamp(3),
     }

@@ -25,6 +25,16 @@ pub(crate) enum Purpose {
     Snapshot(String, u64),
     /// A look at a key after everything has healed.
     Final(String),
+    /// A read of an attempt.
+    JobRead(usize, String),
+    /// The commit of an attempt.
+    JobCommit(usize),
+    /// A look at the present of a record of jobs, and when it was asked.
+    JobLook(String, u64),
+    /// What became of a job.
+    JobOutcome(usize),
+    /// A look at a record of jobs after everything has healed.
+    JobFinal(String),
 }
 
 /// A client.
@@ -51,7 +61,7 @@ pub(crate) struct Wish {
 
 impl Client {
     pub(crate) fn new(id: u64, seed: u64, partitions: u16) -> Self {
-        let mut router = Router::new(Settings { open: 64, ..Settings::default() }, seed);
+        let mut router = Router::new(Settings { open: 1_024, ..Settings::default() }, seed);
         router.handle(Now::default(), Input::Partitions(partitions), &mut Vec::new());
         Self {
             id,
@@ -103,13 +113,33 @@ impl Client {
         purpose: Purpose,
         out: &mut Vec<Effect<u64>>,
     ) {
+        let partition = make_key(key).partition(partitions);
+        self.ask_of(now, partition, ask, purpose, PATIENCE_US, out);
+    }
+
+    /// The same with a partition that is known.
+    pub(crate) fn ask_of(
+        &mut self,
+        now: Now,
+        partition: u16,
+        ask: Ask,
+        purpose: Purpose,
+        patience_us: u64,
+        out: &mut Vec<Effect<u64>>,
+    ) {
         let caller = self.next;
         self.next += 1;
         self.open.insert(caller, (purpose, now.mono_us));
-        let partition = make_key(key).partition(partitions);
-        let deadline_us = now.mono_us + PATIENCE_US;
+        let deadline_us = now.mono_us + patience_us;
         let input = Input::Ask { caller, partition, ask, deadline_us, patient: false };
         self.router.handle(now, input, out);
+    }
+
+    /// How many operations it has open that are not part of a job.
+    pub(crate) fn operations(&self) -> usize {
+        let direct =
+            |purpose: &Purpose| matches!(purpose, Purpose::Operation(..) | Purpose::Snapshot(..));
+        self.open.values().filter(|(purpose, _)| direct(purpose)).count()
     }
 
     /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.

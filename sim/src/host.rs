@@ -133,14 +133,14 @@ impl Host {
         self.kept = process.state;
     }
 
-    /// What of a change gets to the disk when the process dies over it: the contents before the
-    /// marks, or nothing yet. A partition that is cleared says so first.
+    /// What of a change gets to the disk when the process dies over it: the records before the
+    /// marks and what comes with these, or nothing yet. A partition that is cleared says so first.
     fn part_of(&self, changes: Changes) -> Changes {
         if self.boots.is_multiple_of(2) {
             return Changes::default();
         }
         let Some(cleared) = changes.clear else {
-            return Changes { marks: Vec::new(), forget: None, ..changes };
+            return Changes { txns: Vec::new(), marks: Vec::new(), forget: None, ..changes };
         };
         let marks = changes.marks.into_iter().filter(|(partition, _)| *partition == cleared);
         let begun = |(partition, mark)| (partition, Mark { copying: true, ..mark });

@@ -10,6 +10,7 @@
 //! host      a storage node as a process: the real rules, the real log on a disk that fails
 //! clock     what time a process believes it is
 //! client    the real router with something to ask
+//! job       jobs over several records: what they want, what they saw, what must fit
 //! sweep     many seeds, several at a time
 //! watch     the invariants, checked after every step
 //! ```
@@ -25,6 +26,7 @@ mod client;
 mod clock;
 mod fault;
 mod host;
+mod job;
 mod outcome;
 mod plan;
 mod provoke;

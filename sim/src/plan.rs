@@ -4,6 +4,8 @@
 //! Groce et al. 2012): together they would hide what one of them alone shows.
 
 use crate::fault::FaultKind;
+use crate::world::isolation;
+use catena_protocol::chain::Isolation;
 use catena_storage::machine::Bug;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -20,8 +22,11 @@ pub struct Plan {
     pub heal_us: u64,
     /// Operations of all clients together, about.
     pub operations: u64,
+    /// Jobs of all clients together, about.
+    pub jobs: u64,
     /// A known bug that is put back.
     pub bug: Option<Bug>,
+    pub(crate) isolation: Isolation,
     pub(crate) nodes: usize,
     pub(crate) replicas: usize,
     pub(crate) partitions: u16,
@@ -57,6 +62,9 @@ pub struct Plan {
 pub(crate) struct Load {
     pub(crate) clients: u64,
     pub(crate) keys: u64,
+    /// Records of jobs.
+    pub(crate) accounts: u64,
+    pub(crate) lists: u64,
     /// Of a hundred operations so many read the present, or a snapshot, or delete.
     pub(crate) reads: u32,
     pub(crate) snapshots: u32,
@@ -100,10 +108,12 @@ impl Plan {
             faults_us: 60_000_000,
             heal_us: 20_000_000,
             operations: 900,
+            jobs: 300,
+            isolation: isolation(rng.random_bool(0.7)),
             bug: None,
             nodes,
             replicas,
-            partitions: rng.random_range(1..=3),
+            partitions: rng.random_range(1..=4),
             load: load(rng),
             tail_bytes: one_of(rng, &[400, 4_000, 1_000_000]),
             message_bytes,
@@ -133,6 +143,8 @@ fn load(rng: &mut StdRng) -> Load {
     Load {
         clients: rng.random_range(3..=8),
         keys: rng.random_range(2..=6),
+        accounts: rng.random_range(3..=8),
+        lists: rng.random_range(3..=8),
         reads: one_of(rng, &[30, 30, 60]),
         snapshots: one_of(rng, &[10, 10, 25]),
         deletes: 8,

@@ -2,6 +2,7 @@
 
 use crate::fault::FaultKind;
 use crate::plan::Plan;
+use catena_protocol::chain::Isolation;
 use catena_storage::machine::Bug;
 
 impl Plan {
@@ -38,6 +39,24 @@ impl Plan {
                 ]);
                 plan.small();
                 plan.off_us = (10_000, 1_000_000);
+            }
+            Bug::CommitAtNewTime
+            | Bug::TrustForeignReads
+            | Bug::DeltasOutOfOrder
+            | Bug::ReadPastEnds
+            | Bug::ReadPastIntents
+            | Bug::ClosePastIntents => plan.jobs(&[]),
+            Bug::AnyHome | Bug::AbortUndecided => plan.jobs(&[(FaultKind::Pause, 2_000)]),
+            Bug::NoReadMarks => plan.near_clocks(),
+            Bug::CountOldAnswers => plan.far_clocks(),
+            Bug::NeverInquire | Bug::SettleAtOnce => plan.lost_ends(),
+            Bug::ResolveByJob => plan.late_ends(),
+            Bug::ReadyTooEarly | Bug::ForgetIntents => plan.lost_homes(),
+            Bug::ForgetReads => plan.lost_reads(),
+            Bug::InquiredTooEarly => {
+                plan.jobs(&[]);
+                plan.short_reigns();
+                plan.partitions = 2;
             }
             Bug::ServeAtOnce
             | Bug::TruncateToCommit
@@ -77,6 +96,70 @@ impl Plan {
         self.at_primary = 50;
         self.after_win = 0;
         self.lasts_us = (300_000, 1_500_000);
+    }
+
+    /// Jobs over several partitions that meet each other, and little else.
+    fn jobs(&mut self, faults: &[(FaultKind, u64)]) {
+        self.only(faults);
+        self.small();
+        self.partitions = 4;
+        self.jobs = 900;
+        self.operations = 100;
+        self.load.accounts = 3;
+        self.load.lists = 3;
+        self.isolation = Isolation::Serializable;
+        self.network.latency_us = (200, 3_000);
+        self.retention_ms = 20_000;
+    }
+
+    /// Clocks that differ by less than timestamps are closed behind them.
+    fn near_clocks(&mut self) {
+        self.jobs(&[]);
+        self.skew_us = 8_000;
+        self.jobs = 2_000;
+    }
+
+    /// Clocks that differ by so much that times have to be asked for again.
+    fn far_clocks(&mut self) {
+        self.jobs(&[]);
+        self.skew_us = 60_000;
+        self.network.twice_ppm = 100_000;
+        self.network.slow_ppm = 100_000;
+        self.network.slow_us = 200_000;
+    }
+
+    /// Nobody hears how a transaction ended.
+    fn lost_ends(&mut self) {
+        self.jobs(&[(FaultKind::Link, 2_000), (FaultKind::Kill, 3_000)]);
+        self.network.lost_ppm = 100_000;
+    }
+
+    /// What is said of one try comes when the next one is under way.
+    fn late_ends(&mut self) {
+        self.jobs(&[(FaultKind::Pause, 3_000)]);
+        self.network.twice_ppm = 200_000;
+        self.network.slow_ppm = 100_000;
+        self.network.slow_us = 400_000;
+    }
+
+    /// Processes that go away between being ready and hearing how it ended.
+    fn lost_homes(&mut self) {
+        self.jobs(&[(FaultKind::Kill, 1_500), (FaultKind::PowerCut, 1_500)]);
+        self.at_primary = 90;
+        self.disk_us = (1_000, 20_000);
+        self.off_us = (10_000, 1_500_000);
+        self.network.lost_ppm = 50_000;
+        self.tail_bytes = 4_000;
+    }
+
+    /// Primaries that go away between two jobs of which the later one has the earlier time.
+    fn lost_reads(&mut self) {
+        self.jobs(&[(FaultKind::Kill, 1_000), (FaultKind::Split, 4_000)]);
+        self.at_primary = 90;
+        self.skew_us = 50_000;
+        self.off_us = (10_000, 500_000);
+        self.jobs = 2_500;
+        self.network.lost_ppm = 100_000;
     }
 
     /// Primaries that are alone with some of the clients for a while.

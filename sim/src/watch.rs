@@ -193,6 +193,7 @@ mod tests {
             commit: 8,
             hash: Some(77),
             closed: Timestamp(500),
+            open_txns: 0,
             voters: Vec::new(),
         }
     }

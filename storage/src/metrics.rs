@@ -5,6 +5,7 @@ use catena_protocol::Code;
 use catena_protocol::message::commit::Decided;
 use catena_protocol::message::store::Tell;
 use metrics::{counter, gauge, histogram};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One batch of frames was made durable.
@@ -31,6 +32,25 @@ pub(crate) fn event(event: &Event) {
         Event::Campaigns { .. } => counter!("catena_storage_elections_total").increment(1),
         Event::Copies { .. } => counter!("catena_storage_copies_total").increment(1),
         Event::Halts { .. } => counter!("catena_storage_halted_total").increment(1),
+        Event::Conflicts { .. } => {}
+    }
+}
+
+/// Conflicts by how the keys begin. Users choose these: only the first so many are told apart.
+#[derive(Debug, Default)]
+pub(crate) struct Conflicts(BTreeSet<String>);
+
+const PREFIXES: usize = 64;
+
+impl Conflicts {
+    /// A job has lost against another one.
+    pub(crate) fn count(&mut self, prefix: String) {
+        let known = self.0.contains(&prefix);
+        if !known && self.0.len() < PREFIXES {
+            self.0.insert(prefix.clone());
+        }
+        let prefix = if self.0.contains(&prefix) { prefix } else { "others".to_owned() };
+        counter!("catena_storage_conflicts_total", "prefix" => prefix).increment(1);
     }
 }
 
@@ -58,6 +78,7 @@ impl Answers {
             Tell::Written(_) => &mut self.write,
             Tell::Decided(Decided::Outcome(_)) => &mut self.commit,
             Tell::Decided(Decided::Conflict { .. }) => &mut self.conflict,
+            Tell::Decided(Decided::Busy { .. }) => &mut self.busy,
             Tell::Fault(fault) if fault.code == Code::TooBusy => &mut self.busy,
             Tell::NotPrimary { .. } | Tell::Deposed { .. } | Tell::Behind { .. } => {
                 &mut self.redirected

@@ -62,7 +62,9 @@ impl Peers {
     /// Hands everything to the connection. Waits while that is behind.
     pub(crate) async fn flush(&mut self, link: &Link) {
         for (to, lines) in std::mem::take(&mut self.lines) {
-            self.letter(link, &to, lines);
+            for lines in letters(lines) {
+                self.letter(link, &to, lines);
+            }
         }
         for (subject, body) in self.ready.drain(..) {
             if let Err(error) = link.client.publish(subject, body).await {
@@ -70,4 +72,35 @@ impl Peers {
             }
         }
     }
+}
+
+/// A letter holds about so many bytes at most, unless one line alone has more: half of what the
+/// broker takes by default.
+const LETTER_BYTES: usize = 512 * 1024;
+/// What a line takes besides what jobs read and write, roughly.
+const LINE_BYTES: usize = 128;
+
+/// Lines put together into letters.
+fn letters(lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let mut letters: Vec<Vec<Line>> = Vec::new();
+    let mut room = 0;
+    for line in lines {
+        let bytes = bytes(&line);
+        match letters.last_mut() {
+            Some(last) if bytes <= room => last.push(line),
+            _ => {
+                letters.push(vec![line]);
+                room = LETTER_BYTES;
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    letters
+}
+
+fn bytes(line: &Line) -> usize {
+    let Line::Prepare(prepare) = line else { return LINE_BYTES };
+    let effects = &prepare.effects;
+    let read = effects.reads.iter().chain(&effects.scans);
+    LINE_BYTES + effects.write_bytes() + read.map(|key| key.as_str().len() + 4).sum::<usize>()
 }

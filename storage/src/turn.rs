@@ -63,6 +63,7 @@ pub(crate) struct Work {
     effects: Vec<Effect<Caller>>,
     texts: Vec<(Subject, Answer)>,
     answers: metrics::Answers,
+    conflicts: metrics::Conflicts,
 }
 
 impl Turn {
@@ -244,6 +245,7 @@ impl Turn {
                     "missed more than the log has: takes a copy of the state"
                 );
             }
+            Event::Conflicts { prefix, .. } => self.work.conflicts.count(prefix),
             Event::Halts { partition, why } => {
                 tracing::error!(partition, why, "this replica differs from its primary and stops");
             }

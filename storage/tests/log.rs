@@ -441,11 +441,13 @@ fn the_format_is_what_it_was() {
                 mutation("{b}1", Change::Put("value".into())),
                 mutation("{b}2", Change::Delete),
             ],
+            unsettled: None,
         },
         Decision::Effects { mutations: vec![mutation("c", Change::Put(vec![0, 255].into()))] },
         Decision::Outcome {
             outcome: outcome(End::Failed(Fault::bad_request("why"))),
             mutations: vec![],
+            unsettled: None,
         },
         Decision::Voters(vec![vote(63, 7).candidate, vote(63, 8).candidate]),
     ];

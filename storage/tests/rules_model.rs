@@ -255,6 +255,9 @@ impl Run {
             for record in frame.iter().filter_map(record) {
                 match &record.decision {
                     Decision::Epoch | Decision::Ceiling(_) | Decision::Voters(_) => {}
+                    Decision::Intent(_) | Decision::Resolve { .. } | Decision::Settled(_) => {
+                        panic!("a node alone asks nobody: {record:?}")
+                    }
                     Decision::Write { request, mutation, written } => {
                         let (key, condition, change) =
                             decided.remove(request).expect("a request is decided once");
@@ -287,7 +290,7 @@ impl Run {
                             }
                         }
                     }
-                    Decision::Outcome { outcome, mutations } => {
+                    Decision::Outcome { outcome, mutations, .. } => {
                         assert!(
                             jobs.insert(outcome.job, outcome.clone()).is_none(),
                             "two outcomes"

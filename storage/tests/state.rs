@@ -3,12 +3,13 @@
 
 use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::gossip::Item;
+use catena_protocol::message::prepare::{Intent, TxnId, Unsettled};
 use catena_protocol::message::replicate::Position;
-use catena_protocol::message::write::Written;
+use catena_protocol::message::write::{Change, Mutation, Written};
 use catena_protocol::{AttemptId, Blob, JobId, Key, Name, RequestId, Timestamp};
 use catena_storage::state::{
     Changes, Content, FjallState, Forget, KeyRange, Mark, MemoryState, Remembered, Row, State,
-    StateWriter, Stored,
+    StateWriter, Stored, TxnChange,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,6 +27,9 @@ enum Op {
     Put(u16, usize, u64, Content),
     Request(u16, u8, u64),
     Outcome(u16, u8, u64),
+    Intent(u16, u8, u64),
+    Unsettled(u16, u8, u64),
+    EndTxns(u16, u8),
     Mark(u16, u64),
     Forget(u64, u64, u64),
     Clear(u16),
@@ -45,6 +49,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(p, k, v, c)| Op::Put(p, k, v, c)),
         2 => (partition.clone(), any::<u8>(), 1..50_u64).prop_map(|(p, r, t)| Op::Request(p, r, t)),
         2 => (partition.clone(), any::<u8>(), 1..50_u64).prop_map(|(p, j, t)| Op::Outcome(p, j, t)),
+        2 => (partition.clone(), 0..9_u8, 1..50_u64).prop_map(|(p, t, a)| Op::Intent(p, t, a)),
+        2 => (partition.clone(), 0..9_u8, 1..50_u64).prop_map(|(p, t, a)| Op::Unsettled(p, t, a)),
+        2 => (partition.clone(), 0..9_u8).prop_map(|(p, t)| Op::EndTxns(p, t)),
         1 => (partition.clone(), any::<u64>()).prop_map(|(p, i)| Op::Mark(p, i)),
         2 => (1..50_u64, 1..50_u64, 1..50_u64).prop_map(|(v, r, o)| Op::Forget(v, r, o)),
         1 => partition.clone().prop_map(Op::Clear),
@@ -79,6 +86,21 @@ fn changes(op: &Op, state: &MemoryState) -> Changes {
                 expires: Timestamp(*expires),
             },
         )),
+        Op::Intent(partition, id, at) => {
+            let mutation = Mutation { key: key(0), change: Change::Add(i64::from(*id)) };
+            let (txn, at) = (txn(*id), Timestamp(*at));
+            let intent = Intent { txn, at, mutations: vec![mutation] };
+            changes.txns.push((*partition, TxnChange::Intent(intent)));
+        }
+        Op::Unsettled(partition, id, at) => {
+            let (txn, at) = (txn(*id), Timestamp(*at));
+            let unsettled = Unsettled { txn, at, partitions: vec![3, u16::from(*id)] };
+            changes.txns.push((*partition, TxnChange::Unsettled(unsettled)));
+        }
+        Op::EndTxns(partition, id) => {
+            changes.txns.push((*partition, TxnChange::Resolved(txn(*id))));
+            changes.txns.push((*partition, TxnChange::Settled(txn(*id))));
+        }
         Op::Mark(partition, index) => {
             let applied = Position { epoch: 3, index: *index };
             let mark = Mark { applied, ..Mark::default() };
@@ -103,6 +125,10 @@ fn changes(op: &Op, state: &MemoryState) -> Changes {
         Op::Reopen => {}
     }
     changes
+}
+
+fn txn(id: u8) -> TxnId {
+    TxnId { job: JobId([id; 16]), epoch: u64::from(id), number: 1 }
 }
 
 /// All that a partition holds, in pieces of so many bytes.
@@ -148,6 +174,7 @@ fn compare(plain: &impl State, real: &impl State) {
     for partition in PARTITIONS {
         assert_eq!(export(plain, partition, 100), export(real, partition, 70));
         assert_eq!(plain.mark(partition).unwrap(), real.mark(partition).unwrap());
+        assert_eq!(plain.open_txns(partition).unwrap(), real.open_txns(partition).unwrap());
         for at in [0, 1, 10, 25, 49, u64::MAX] {
             for key in (0..KEYS.len()).map(key) {
                 assert_eq!(
@@ -309,6 +336,8 @@ fn filled() -> Vec<Changes> {
                 Op::Put(partition, at, time, content),
                 Op::Request(partition, number, time),
                 Op::Outcome(partition, number, time),
+                Op::Intent(partition, number, time),
+                Op::Unsettled(partition, number, time),
                 Op::Mark(partition, time),
             ] {
                 all.push(changes(&op, &nothing));
@@ -362,6 +391,8 @@ fn name(item: &Item) -> String {
         Item::Row(key, version, _) => format!("row {key} {version}"),
         Item::Request(request, ..) => format!("request {request}"),
         Item::Outcome(outcome) => format!("outcome {}", outcome.job),
+        Item::Intent(intent) => format!("intent {:?}", intent.txn),
+        Item::Unsettled(unsettled) => format!("unsettled {:?}", unsettled.txn),
     }
 }
 
@@ -420,6 +451,7 @@ fn without(partition: u16) -> Vec<Changes> {
         changes.rows.retain(|row| row.partition != partition);
         changes.requests.retain(|known| known.partition != partition);
         changes.outcomes.retain(|(of, _)| *of != partition);
+        changes.txns.retain(|(of, _)| *of != partition);
         changes.marks.retain(|(of, _)| *of != partition);
     }
     all

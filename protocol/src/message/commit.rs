@@ -103,4 +103,12 @@ pub enum Decided {
         #[n(1)]
         version: Timestamp,
     },
+    /// Another attempt of the job is being decided about. Nothing was recorded of this one; asked
+    /// again later, the answer is the outcome, if that one comes to one.
+    #[n(2)]
+    Busy {
+        /// After how long to ask again, in milliseconds.
+        #[n(0)]
+        wait_ms: u64,
+    },
 }

@@ -10,6 +10,7 @@
 //! time of arrival.
 
 use super::commit::Outcome;
+use super::prepare::{self, Intent, Prepare, Prepared, Resolve, Unsettled};
 use super::replicate::Position;
 use super::write::Written;
 use crate::clock::Timestamp;
@@ -232,6 +233,21 @@ pub enum Line {
     /// A piece of the state.
     #[n(8)]
     Piece(#[n(0)] Piece),
+    /// Can this part of a job take effect?
+    #[n(9)]
+    Prepare(#[n(0)] Prepare),
+    /// Whether it can.
+    #[n(10)]
+    Prepared(#[n(0)] Prepared),
+    /// How a transaction ended.
+    #[n(11)]
+    Resolve(#[n(0)] Resolve),
+    /// That is durable here.
+    #[n(12)]
+    Resolved(#[n(0)] prepare::Part),
+    /// How did it end?
+    #[n(13)]
+    Inquire(#[n(0)] prepare::Part),
 }
 
 /// How far one replica follows.
@@ -318,6 +334,12 @@ pub enum Item {
     /// An outcome.
     #[n(2)]
     Outcome(#[n(0)] Outcome),
+    /// An intent.
+    #[n(3)]
+    Intent(#[n(0)] Intent),
+    /// A committed transaction that not everybody has heard of.
+    #[n(4)]
+    Unsettled(#[n(0)] Unsettled),
 }
 
 /// How far a partition's state has got.

@@ -7,6 +7,7 @@ pub mod founding;
 pub mod gossip;
 pub mod handoff;
 pub mod heartbeat;
+pub mod prepare;
 pub mod read;
 pub mod replicate;
 pub mod status;

@@ -4,6 +4,7 @@
 //! every replica that applies the same log has the same state.
 
 use super::commit::Outcome;
+use super::prepare::{Intent, TxnId, Unsettled};
 use super::write::{Mutation, Written};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
@@ -58,6 +59,9 @@ pub enum Decision {
         /// Writes in this partition.
         #[n(1)]
         mutations: Vec<Mutation>,
+        /// Who else has to hear of it: the writes elsewhere are intents there.
+        #[n(2)]
+        unsettled: Option<Unsettled>,
     },
     /// The writes of a job whose home is elsewhere.
     #[n(3)]
@@ -72,6 +76,23 @@ pub enum Decision {
     /// From this record on (whether it is committed or not) these decide about the partition.
     #[n(5)]
     Voters(#[n(0)] Vec<Member>),
+    /// What a transaction whose home is elsewhere will write here if it is committed. Replaces an
+    /// earlier one of the same transaction.
+    #[n(6)]
+    Intent(#[n(0)] Intent),
+    /// The intent of a transaction takes effect, or is dropped.
+    #[n(7)]
+    Resolve {
+        /// Which transaction.
+        #[n(0)]
+        txn: TxnId,
+        /// Whether it was committed.
+        #[n(1)]
+        committed: bool,
+    },
+    /// Everybody has heard of these committed transactions.
+    #[n(8)]
+    Settled(#[n(0)] Vec<TxnId>),
 }
 
 /// A place in one partition's log. A larger one is more up to date; equal ones in two logs mean

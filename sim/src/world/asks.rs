@@ -4,6 +4,7 @@ use super::{Happening, World};
 use crate::broker::{Message, Party};
 use crate::client::{PATIENCE_US, Purpose, text};
 use crate::clock::right;
+use crate::job::Look;
 use catena_client::machine::{Effect as ClientEffect, Input as ClientInput, Target};
 use catena_history::{FinalRead, Outcome, SnapshotRead};
 use catena_protocol::message::read::Record;
@@ -93,7 +94,7 @@ impl World {
     pub(super) fn ask_one(&mut self, client: usize) {
         let now = right(self.at_us);
         let at_us = self.at_us;
-        if self.clients[client].open.len() >= 16 {
+        if self.clients[client].operations() >= 16 {
             return;
         }
         let wish = self.clients[client].wish(&mut self.rng, &self.plan.load, now);
@@ -167,6 +168,16 @@ impl World {
                     self.snapshot(key, at, &record);
                 }
             }
+            Purpose::JobRead(attempt, key) => self.job_read(attempt, &key, &result),
+            Purpose::JobCommit(attempt) => self.job_told(attempt, result),
+            Purpose::JobLook(key, asked_us) => {
+                if let Ok(Tell::Record(record)) = result {
+                    let version = record.version.0;
+                    self.jobs.looks.push(Look { key, asked_us, version });
+                }
+            }
+            Purpose::JobOutcome(job) => self.job_outcome(job, &result),
+            Purpose::JobFinal(key) => self.job_final(key, &result),
             Purpose::Final(key) => match result {
                 Ok(Tell::Record(record)) => {
                     let value = record.value.as_ref().map(text);

@@ -110,6 +110,7 @@ impl World {
             Event::Campaigns { .. } => self.tally.count("elections begun"),
             Event::Copies { .. } => self.tally.count("copies of the state"),
             Event::Halts { .. } => self.tally.count("replicas halted"),
+            Event::Conflicts { .. } => self.tally.count("conflicts"),
         }
         if matches!(event, Event::Leads { .. } | Event::Follows { .. }) {
             self.heartbeat(host);

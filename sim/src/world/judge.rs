@@ -22,6 +22,9 @@ impl World {
             if let Verdict::Violation(violation) = lost_acknowledged(&history, &finals, limits) {
                 self.fail("6: nothing acknowledged is missing at the end", violation.to_string());
             }
+            if let Err((rule, what)) = self.jobs.judge() {
+                self.fail(rule, what);
+            }
             if let Err(violation) = check_snapshots(&history, &self.snapshots) {
                 self.fail("3: reads at a snapshot stand for good", violation.to_string());
             }

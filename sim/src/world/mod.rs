@@ -5,6 +5,7 @@
 //! effects   what a step of a node asks for
 //! traffic   messages on their way
 //! asks      clients: what they ask, what they are told
+//! jobs      jobs: they read, commit, lose, begin anew
 //! strikes   faults begin and end
 //! recover   everything heals and must make progress
 //! judge     what the clients saw, at the end
@@ -12,6 +13,7 @@
 
 mod asks;
 mod effects;
+mod jobs;
 mod judge;
 mod nodes;
 mod recover;
@@ -19,11 +21,13 @@ mod strikes;
 mod traffic;
 
 use self::effects::HEARTBEAT_US;
+pub(crate) use self::jobs::isolation;
 use crate::broker::{Broker, Message, Party};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::fault::FaultKind;
 use crate::host::Host;
+use crate::job::Jobs;
 use crate::outcome::Failure;
 use crate::plan::Plan;
 use crate::tally::Tally;
@@ -93,6 +97,21 @@ enum Happening {
     ClientAsks {
         client: usize,
     },
+    JobBegins {
+        client: usize,
+    },
+    /// A job is run again.
+    JobGoesOn {
+        job: usize,
+    },
+    /// An attempt asks its home again.
+    AttemptGoesOn {
+        attempt: usize,
+    },
+    /// A replica that was asked for a job is not waited for any more.
+    ReplicaSilent {
+        id: u64,
+    },
     /// A process is started, if none runs.
     Boots {
         host: usize,
@@ -121,6 +140,9 @@ struct World {
     recorder: Recorder,
     snapshots: Vec<SnapshotRead>,
     finals: BTreeMap<String, FinalRead>,
+    jobs: Jobs,
+    /// Reads of jobs that some replica was asked directly.
+    job_reads: BTreeMap<u64, (usize, String)>,
     tally: Tally,
     trace: Option<String>,
     failure: Option<Failure>,
@@ -195,6 +217,8 @@ impl World {
             recorder: Recorder::new(limit),
             snapshots: Vec::new(),
             finals: BTreeMap::new(),
+            jobs: Jobs::default(),
+            job_reads: BTreeMap::new(),
             tally: Tally::default(),
             trace: trace.then(String::new),
             failure: None,
@@ -231,6 +255,7 @@ impl World {
         }
         for client in 0..self.clients.len() {
             self.after(500_000, Happening::ClientAsks { client });
+            self.after(600_000, Happening::JobBegins { client });
         }
         for kind in FaultKind::ALL {
             self.next_strike(kind);
@@ -280,6 +305,10 @@ impl World {
                 }
             }
             Happening::ClientAsks { client } => self.client_asks(client),
+            Happening::JobBegins { client } => self.job_begins(client),
+            Happening::JobGoesOn { job } => self.attempt_begins(job),
+            Happening::AttemptGoesOn { attempt } => self.attempt_commits(attempt),
+            Happening::ReplicaSilent { id } => self.replica_told(id, None),
             Happening::Boots { host } => self.start(host),
             Happening::Exits { host, boot } => self.exit(host, boot),
             Happening::Strikes(kind) => self.strike(kind),

@@ -35,6 +35,7 @@ impl World {
             self.clients[0].ask(now, partitions, (&key, Client::look(&key)), purpose, &mut effects);
             self.client_effects(0, effects);
         }
+        self.ask_about_jobs();
         self.go_until(end);
         if self.failure.is_none() {
             self.check_recovered();
@@ -67,6 +68,10 @@ impl World {
         // What was written just now may still be on its way.
         if least.zip(most).is_some_and(|(least, most)| least + 3 < *most) {
             return Err(format!("commits {commits:?}"));
+        }
+        let open: usize = views.iter().filter(|view| view.serves).map(|view| view.open_txns).sum();
+        if open > 0 {
+            return Err(format!("{open} transactions are still open: {views:?}"));
         }
         let voters = views.iter().map(|view| view.voters.len()).min().unwrap_or(0);
         if voters != self.hosts.len().min(self.plan.replicas) {

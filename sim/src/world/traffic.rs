@@ -67,6 +67,9 @@ impl World {
                 }
                 return;
             }
+            Message::Response(response) if self.job_reads.contains_key(&response.id) => {
+                return self.replica_told(response.id, Some(response.tell));
+            }
             Message::Response(response) => ClientInput::Told(*response),
             Message::Heartbeat(heartbeat) => ClientInput::Alive(heartbeat),
             Message::Nobody { to, turn } => ClientInput::Refused { to, turn },

@@ -4,7 +4,7 @@
 //! next is closed when that one is durable, so that one sync, and one message to each replica
 //! set, carry everything that came in between, of all partitions.
 
-use super::pending::Draft;
+use super::pending::{Draft, TxnStep};
 use super::role::Role;
 use super::{Bug, Effect, Entry, Node};
 use crate::state::Content;
@@ -100,6 +100,16 @@ impl<C> Node<C> {
         self.pending_bytes += draft.bytes;
         if let Some(voters) = &draft.voters {
             at.voters.change(index, voters.clone());
+        }
+        for step in &draft.txns {
+            match step {
+                TxnStep::Intent(intent) => at.intents.log(index, intent.clone()),
+                TxnStep::Resolve { txn, committed } => at.intents.end(*txn, index, *committed),
+                TxnStep::Unsettled(unsettled) => {
+                    at.unsettled.begin(unsettled.txn, index, unsettled.clone());
+                }
+                TxnStep::Settled(txn) => at.unsettled.end(*txn, index),
+            }
         }
         let bytes = raw.0.len();
         at.tail.push(epoch, raw.0.clone());
@@ -230,6 +240,7 @@ pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
         rows,
         request: None,
         outcome: None,
+        txns: Vec::new(),
         ceiling: None,
         voters: None,
     };
@@ -239,7 +250,8 @@ pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
             draft.request = Some((*request, written.clone()));
             draft.bytes += mutation.as_ref().map_or(0, |mutation| mutation.bytes());
         }
-        Decision::Outcome { outcome, mutations } => {
+        Decision::Outcome { outcome, mutations, unsettled } => {
+            draft.txns.extend(unsettled.clone().map(TxnStep::Unsettled));
             draft.bytes += super::outcome::bytes(outcome);
             draft.outcome = Some(Box::new(outcome.clone()));
             draft.bytes += mutations.iter().map(|mutation| mutation.bytes() + 32).sum::<usize>();
@@ -249,6 +261,14 @@ pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
         }
         Decision::Ceiling(ceiling) => draft.ceiling = Some(*ceiling),
         Decision::Voters(voters) => draft.voters = Some(voters.clone()),
+        Decision::Intent(intent) => {
+            draft.bytes += intent.mutations.iter().map(|write| write.bytes() + 32).sum::<usize>();
+            draft.txns.push(TxnStep::Intent(intent.clone()));
+        }
+        Decision::Resolve { txn, committed } => {
+            draft.txns.push(TxnStep::Resolve { txn: *txn, committed: *committed });
+        }
+        Decision::Settled(txns) => draft.txns.extend(txns.iter().copied().map(TxnStep::Settled)),
     }
     draft
 }

@@ -5,7 +5,7 @@
 //! and in the log, which is replayed after a crash.
 
 use super::{Effect, Node};
-use crate::state::{Changes, Mark};
+use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -119,7 +119,10 @@ impl<C> Node<C> {
     }
 
     /// Strikes off some of what the state has.
-    pub(super) fn strike_off(&mut self, now: Now) {
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(super) fn strike_off<S: State>(&mut self, now: Now, state: &S) -> Result<(), StateError> {
         let mut most = STRUCK_OFF;
         while most > 0
             && self.applying.is_behind()
@@ -131,14 +134,15 @@ impl<C> Node<C> {
                 continue;
             };
             if self.ends_copy(number, batch) {
-                self.copy_ends(number);
+                self.copy_ends(number, state)?;
             } else if !self.strike_off_in(now, number, mark, &mut most) {
-                return;
+                return Ok(());
             }
             if let Some((_, marks)) = self.applying.batches.front_mut() {
                 marks.pop();
             }
         }
+        Ok(())
     }
 
     /// Strikes off what a partition has up to `mark`. False: there is more.

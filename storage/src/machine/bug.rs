@@ -68,11 +68,45 @@ pub enum Bug {
     /// What the log had behind the records that the state contains is taken for their
     /// continuation at a start, although it was cut off.
     StaleSuffix,
+    /// A commit is decided by whichever partition it is sent to.
+    AnyHome,
+    /// A job over several partitions commits at another time than everybody was asked about.
+    CommitAtNewTime,
+    /// What a job read in other partitions than its home is not checked.
+    TrustForeignReads,
+    /// Whoever is left with an intent never asks how it ended.
+    NeverInquire,
+    /// A home that is asked about a job that it is deciding about says that it has no effect.
+    AbortUndecided,
+    /// A new primary says how transactions ended before it knows what of earlier epochs counts.
+    InquiredTooEarly,
+    /// The end of one try counts for every try of the job.
+    ResolveByJob,
+    /// Additions to one record take effect in the order in which their ends are heard of.
+    DeltasOutOfOrder,
+    /// A new primary takes commits below what was read from the one before.
+    ForgetReads,
+    /// What was read may be changed at or before that by a commit from elsewhere.
+    NoReadMarks,
+    /// Timestamps are closed above intents.
+    ClosePastIntents,
+    /// Reads of the present do not wait for what committed jobs wrote and this log has not yet.
+    ReadPastEnds,
+    /// Reads do not wait for intents below their snapshot.
+    ReadPastIntents,
+    /// Whoever was ready for an earlier time counts for a later one.
+    CountOldAnswers,
+    /// Somebody says that it is ready before its intent is on a majority.
+    ReadyTooEarly,
+    /// A process forgets intents with its memory.
+    ForgetIntents,
+    /// A home forgets a committed transaction before all have heard of it.
+    SettleAtOnce,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 47] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -103,5 +137,22 @@ impl Bug {
         Self::CloseAboveCeiling,
         Self::IgnoreSyncError,
         Self::StaleSuffix,
+        Self::AnyHome,
+        Self::CommitAtNewTime,
+        Self::TrustForeignReads,
+        Self::NeverInquire,
+        Self::AbortUndecided,
+        Self::InquiredTooEarly,
+        Self::ResolveByJob,
+        Self::DeltasOutOfOrder,
+        Self::ForgetReads,
+        Self::NoReadMarks,
+        Self::ClosePastIntents,
+        Self::ReadPastEnds,
+        Self::ReadPastIntents,
+        Self::CountOldAnswers,
+        Self::ReadyTooEarly,
+        Self::ForgetIntents,
+        Self::SettleAtOnce,
     ];
 }

@@ -2,17 +2,18 @@
 //!
 //! An outcome that is known is the answer. Otherwise the attempt is checked against everything
 //! that came after its snapshot, and its outcome goes into the log of its home partition, its
-//! writes with it. Writes in other partitions are records of those, with the same version in the
-//! same frame, which is whole on disk or not there: this holds as long as one node alone decides
-//! about them all. Where it does not, such a job is refused for the time being.
+//! writes with it. Where this node alone decides about everything that the job touches, that is
+//! one frame, which is whole on disk or not there. Where it does not, the others are asked first
+//! (`coordinate.rs`).
 //!
 //! A job that adds to something that is not an integer has failed: that is its outcome.
 
-use super::Node;
-use super::conflict::partitions_under;
+use super::conflict::Case;
 use super::effect::Verdict;
 use super::pending::Known;
+use super::share::{Shares, shares};
 use super::write::{not_an_integer, value_too_large};
+use super::{Effect, Event, Node};
 use crate::state::{Content, State, StateError};
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
@@ -21,23 +22,22 @@ use catena_protocol::limit::{
     WRITE_SET_BYTES,
 };
 use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
+use catena_protocol::message::prepare::{Readiness, Unsettled};
 use catena_protocol::message::replicate::Decision;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::{Code, Fault, Key, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Longest reason of a failure that is recorded, in bytes; the rest is cut off.
 const REASON_BYTES: usize = 16 * 1024;
 
-/// Writes of a job in one partition, and what they make of their keys.
+/// Writes in one partition, and what they make of their keys.
 #[derive(Debug, Default)]
-struct Share {
-    mutations: Vec<Mutation>,
-    rows: Vec<(Key, Content)>,
+pub(super) struct Share {
+    pub(super) mutations: Vec<Mutation>,
+    pub(super) rows: Vec<(Key, Content)>,
 }
-
-type Shares = BTreeMap<u16, Share>;
 
 impl<C> Node<C> {
     pub(super) fn commit<S: State>(
@@ -46,6 +46,7 @@ impl<C> Node<C> {
         home: u16,
         mut commit: Commit,
         state: &S,
+        out: &mut Vec<Effect<C>>,
     ) -> Result<Verdict, StateError> {
         match self.known_outcome(home, &commit.job, state)? {
             Some(Known::Soon(index)) => return Ok(self.wait(index, Ask::Commit(commit))),
@@ -56,26 +57,22 @@ impl<C> Node<C> {
             }
             None => {}
         }
-        if let Err(tell) = self.admit_commit(now, home, &commit) {
+        if let Some(verdict) = self.deciding(home, &commit) {
+            return Ok(verdict);
+        }
+        if let Err(tell) = self.admit_commit(now, &commit) {
             return Ok(Verdict::Tell(tell));
         }
-        let mut shares = Shares::new();
-        if matches!(commit.end, End::Committed(_)) && commit.isolation != Isolation::Latest {
-            if let Some((key, version)) = self.conflict(&commit, state)? {
-                return Ok(Verdict::Tell(Tell::Decided(Decided::Conflict { key, version })));
-            }
-            let writes = std::mem::take(&mut commit.effects.writes);
-            match self.shares(writes, state)? {
-                Ok(found) => shares = found,
-                Err(fault) => commit.end = End::Failed(fault),
-            }
+        let shares = shares(&mut commit, self.settings.partitions);
+        if self.decides_at_once(home, &shares) {
+            self.commit_at_once(now, home, commit, shares, state, out)
+        } else {
+            Ok(self.coordinate(now, home, commit, shares))
         }
-        Ok(self.conclude(now, home, commit, shares))
     }
 
-    fn admit_commit(&mut self, now: Now, home: u16, commit: &Commit) -> Result<(), Tell> {
+    fn admit_commit(&mut self, now: Now, commit: &Commit) -> Result<(), Tell> {
         check(commit).map_err(Tell::Fault)?;
-        self.one_place(home, commit)?;
         self.admit_write(now)?;
         let keep_ms = kept_ms(commit);
         let now_ms = self.clock.read(now.wall_us).0 / 1000;
@@ -95,35 +92,13 @@ impl<C> Node<C> {
         Ok(())
     }
 
-    /// Several partitions take effect together where this node alone decides about all of them:
-    /// then one frame is the whole.
-    fn one_place(&self, home: u16, commit: &Commit) -> Result<(), Tell> {
-        if !matches!(commit.end, End::Committed(_)) {
-            return Ok(());
-        }
-        let mut touched = self.touched(commit);
-        match touched.find(|number| *number != home && !self.decides_alone(*number)) {
-            None => Ok(()),
-            Some(other) => Err(Tell::Fault(Fault::new(
-                Code::Unavailable,
-                format!(
-                    "the job touches partition {other} besides its home {home}, and these are \
-                     replicated; such a job cannot commit yet: nothing was changed; keep what it \
-                     touches under one {{tag}}, with that as its routing key"
-                ),
-            ))),
-        }
-    }
-
-    fn touched<'a>(&self, commit: &'a Commit) -> impl Iterator<Item = u16> + 'a {
-        let partitions = self.settings.partitions;
-        let effects = &commit.effects;
-        let read = commit.isolation == Isolation::Serializable;
-        let reads = effects.reads.iter().filter(move |_| read);
-        let keys = effects.writes.iter().map(|write| &write.key).chain(reads);
-        let scans = effects.scans.iter().filter(move |_| read);
-        let scanned = scans.flat_map(move |prefix| partitions_under(prefix.as_str(), partitions));
-        keys.map(move |key| key.partition(partitions)).chain(scanned)
+    /// Whether nobody else has a say, and nobody is about to write the same.
+    fn decides_at_once(&self, home: u16, shares: &Shares) -> bool {
+        shares.iter().all(|(number, effects)| {
+            let intents = &self.partitions[usize::from(*number)].intents;
+            (*number == home || self.decides_alone(*number))
+                && effects.writes.iter().all(|write| intents.on(&write.key).is_empty())
+        })
     }
 
     fn decides_alone(&self, number: u16) -> bool {
@@ -131,36 +106,85 @@ impl<C> Node<C> {
         partition.serves() && partition.voters.now().len() == 1
     }
 
-    /// The writes of a job by partition; or why one of them cannot be done.
-    fn shares<S: State>(
-        &self,
-        writes: Vec<Mutation>,
+    fn commit_at_once<S: State>(
+        &mut self,
+        now: Now,
+        home: u16,
+        mut commit: Commit,
+        shares: Shares,
         state: &S,
-    ) -> Result<Result<Shares, Fault>, StateError> {
-        let mut shares = Shares::new();
-        for mutation in writes {
-            let partition = mutation.key.partition(self.settings.partitions);
-            let head = match &mutation.change {
-                Change::Add(_) => {
-                    self.partitions[usize::from(partition)].head(&mutation.key, state)?
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<Verdict, StateError> {
+        let at = self.clock.tick(now.wall_us);
+        let serializable = commit.isolation == Isolation::Serializable;
+        for (number, effects) in &shares {
+            let case = Case { txn: None, at, snapshot: commit.snapshot, serializable, effects };
+            match self.objection(*number, case, state)? {
+                Some(Readiness::Conflict { key, version }) => {
+                    self.count_conflict(home, &key, out);
+                    return Ok(Verdict::Tell(Tell::Decided(Decided::Conflict { key, version })));
                 }
-                Change::Put(_) | Change::Delete => None,
-            };
-            match Content::after(&mutation.change, head.as_ref().map(|h| &h.content)) {
-                Ok(content) => {
-                    let share = shares.entry(partition).or_default();
-                    share.rows.push((mutation.key.clone(), content));
-                    share.mutations.push(mutation);
+                Some(Readiness::Impossible(fault)) => {
+                    commit.end = End::Failed(fault);
+                    break;
                 }
-                Err(reason) => return Ok(Err(not_an_integer(&mutation.key, reason))),
+                // Its time is later than everything that was ever seen here.
+                _ => self.mark_reads(*number, case),
             }
         }
-        Ok(Ok(shares))
+        let mut own = Share::default();
+        let mut others = Vec::new();
+        let counts = matches!(commit.end, End::Committed(_));
+        for (number, effects) in shares.into_iter().filter(|_| counts) {
+            match self.rows_of(number, effects.writes, state)? {
+                Ok(share) if number == home => own = share,
+                Ok(share) => others.push((number, share)),
+                Err(fault) => commit.end = End::Failed(fault),
+            }
+        }
+        if !matches!(commit.end, End::Committed(_)) {
+            own = Share::default();
+            others.clear();
+        }
+        let (index, tell) = self.log_outcome(now, home, at, (commit, own), None);
+        for (number, share) in others.into_iter().filter(|(_, share)| !share.rows.is_empty()) {
+            self.raise_ceiling(now, number, at);
+            self.append(number, at, Decision::Effects { mutations: share.mutations }, share.rows);
+        }
+        Ok(Verdict::Once { index, version: at, tell })
     }
 
-    /// Records how the job ended, and its writes, all in one frame.
-    fn conclude(&mut self, now: Now, home: u16, commit: Commit, mut shares: Shares) -> Verdict {
-        let version = self.clock.tick(now.wall_us);
+    /// What writes make of their keys; or why one of them cannot be done.
+    pub(super) fn rows_of<S: State>(
+        &self,
+        number: u16,
+        mutations: Vec<Mutation>,
+        state: &S,
+    ) -> Result<Result<Share, Fault>, StateError> {
+        let mut rows = Vec::with_capacity(mutations.len());
+        for Mutation { key, change } in &mutations {
+            let head = match change {
+                Change::Add(_) => self.partitions[usize::from(number)].head(key, state)?,
+                Change::Put(_) | Change::Delete => None,
+            };
+            match Content::after(change, head.as_ref().map(|head| &head.content)) {
+                Ok(content) => rows.push((key.clone(), content)),
+                Err(reason) => return Ok(Err(not_an_integer(key, reason))),
+            }
+        }
+        Ok(Ok(Share { mutations, rows }))
+    }
+
+    /// Records how the job ended, with its writes in its home. Returns the index with which that
+    /// is committed, and what is told then.
+    pub(super) fn log_outcome(
+        &mut self,
+        now: Now,
+        home: u16,
+        version: Timestamp,
+        (commit, share): (Commit, Share),
+        unsettled: Option<Unsettled>,
+    ) -> (u64, Tell) {
         let since_ms = commit.job.submitted_ms().unwrap_or(0).max(version.0 / 1000);
         let keep_ms = kept_ms(&commit) + RETENTION_MARGIN_MS;
         let outcome = Outcome {
@@ -171,19 +195,21 @@ impl<C> Node<C> {
             end: shortened(commit.end),
             expires: Timestamp(since_ms.saturating_mul(1000)).plus_ms(keep_ms),
         };
-        let own = shares.remove(&home).unwrap_or_default();
         self.raise_ceiling(now, home, version);
-        let decision = Decision::Outcome { outcome: outcome.clone(), mutations: own.mutations };
-        let index = self.append(home, version, decision, own.rows);
-        for (partition, share) in shares {
-            self.raise_ceiling(now, partition, version);
-            let decision = Decision::Effects { mutations: share.mutations };
-            self.append(partition, version, decision, share.rows);
-        }
-        Verdict::Once { index, version, tell: Tell::Decided(Decided::Outcome(outcome)) }
+        let Share { mutations, rows } = share;
+        let decision = Decision::Outcome { outcome: outcome.clone(), mutations, unsettled };
+        let index = self.append(home, version, decision, rows);
+        (index, Tell::Decided(Decided::Outcome(outcome)))
+    }
+
+    /// A job has lost against another one.
+    pub(super) fn count_conflict(&self, home: u16, key: &Key, out: &mut Vec<Effect<C>>) {
+        let text = key.as_str();
+        let end = text.find([':', '/', '.', '}']).map_or(text.len(), |at| at + 1);
+        let prefix = text[..end].to_owned();
+        out.push(Effect::Event(Event::Conflicts { partition: home, prefix }));
     }
 }
-
 /// How long the outcome is kept: never shorter than jobs are delivered again.
 fn kept_ms(commit: &Commit) -> u64 {
     commit.keep_ms.clamp(OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS)

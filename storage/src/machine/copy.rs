@@ -106,8 +106,9 @@ impl<C> Node<C> {
     }
 
     /// Nothing that is here counts any more.
-    fn give_up(&mut self, number: u16) {
+    fn give_up_state(&mut self, number: u16) {
         let partition = &mut self.partitions[usize::from(number)];
+        partition.truncate_txns(0);
         let freed = partition.pending.truncate(0);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }
@@ -163,23 +164,24 @@ impl<C> Node<C> {
     }
 
     /// A piece has come.
-    pub(super) fn take_piece(
+    pub(super) fn take_piece<S: State>(
         &mut self,
         now: Now,
         from: &Member,
         piece: Piece,
+        state: &S,
         out: &mut Vec<Effect<C>>,
-    ) {
+    ) -> Result<(), StateError> {
         let number = piece.partition;
         let merges = self.has(Bug::MergeCopy);
         let forgets_less = self.has(Bug::CopyWithoutHorizon);
-        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return };
+        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
-            return;
+            return Ok(());
         }
-        let Some(copying) = &mut partition.copying else { return };
+        let Some(copying) = &mut partition.copying else { return Ok(()) };
         if copying.ends.is_some() || copying.next != piece.from {
-            return;
+            return Ok(());
         }
         if !forgets_less {
             self.horizon = self.horizon.max(piece.horizon);
@@ -190,13 +192,14 @@ impl<C> Node<C> {
             if !copying.begun {
                 partition.copying = None;
             }
-            return;
+            return Ok(());
         }
         let mark = copying.mark.get_or_insert_with(|| piece.mark.clone()).clone();
         if mark != piece.mark {
             // Whoever gives it began anew: what came so far does not fit.
             partition.copying_again();
-            return self.go_on_copying(now, number, out);
+            self.go_on_copying(now, number, out);
+            return Ok(());
         }
         copying.floor = copying.floor.max(mark.applied);
         copying.ask_us = 0;
@@ -216,17 +219,24 @@ impl<C> Node<C> {
         if first {
             // What was committed before comes before the copy.
             self.apply_gathered(out);
-            self.give_up(number);
+            self.give_up_state(number);
         }
         self.gather_piece(now, changes);
         if ends {
-            self.end_copy(now, number, out);
+            self.end_copy(now, number, state, out)?;
         }
         self.go_on_copying(now, number, out);
+        Ok(())
     }
 
     /// The last piece is there: when the state has it, the copy counts.
-    fn end_copy(&mut self, now: Now, number: u16, out: &mut Vec<Effect<C>>) {
+    fn end_copy<S: State>(
+        &mut self,
+        now: Now,
+        number: u16,
+        state: &S,
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<(), StateError> {
         if let Some(copying) = &mut self.partitions[usize::from(number)].copying {
             copying.ends = Some(self.applying.next());
         }
@@ -235,12 +245,13 @@ impl<C> Node<C> {
         self.tell_horizon(now);
         self.apply_gathered(out);
         if self.has(Bug::CopyNotDurable) {
-            self.copy_ends(number);
+            self.copy_ends(number, state)?;
         }
+        Ok(())
     }
 
     /// The last piece is durable: the log goes on behind it.
-    pub(super) fn copy_ends(&mut self, number: u16) {
+    pub(super) fn copy_ends<S: State>(&mut self, number: u16, state: &S) -> Result<(), StateError> {
         let partition = &mut self.partitions[usize::from(number)];
         let mark = partition.mark.clone();
         partition.copying = None;
@@ -254,6 +265,7 @@ impl<C> Node<C> {
             partition.ahead = partition.ahead.max(following.target);
         }
         partition.applied = mark;
+        partition.load_txns(state)
     }
 
     /// Whether a copy is whole with this batch.

@@ -3,9 +3,10 @@
 use crate::state::Changes;
 use catena_protocol::codec::Raw;
 use catena_protocol::message::gossip::{Digest, Letter, Line, Push};
+use catena_protocol::message::prepare::TxnId;
 use catena_protocol::message::replicate::Vote;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
-use catena_protocol::{NodeId, Timestamp};
+use catena_protocol::{JobId, NodeId, Timestamp};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +121,13 @@ pub enum Event {
         /// Of which partition.
         partition: u16,
     },
+    /// A job has lost against another one and has to run again.
+    Conflicts {
+        /// Its home.
+        partition: u16,
+        /// How the key begins that both touched: up to its first separator.
+        prefix: String,
+    },
     /// The log of this replica differs from that of its primary where it must not. It takes no
     /// part any more.
     Halts {
@@ -143,6 +151,11 @@ pub(super) enum Verdict {
     Once { index: u64, version: Timestamp, tell: Tell },
     /// It is looked at again when the log is committed up to `index`.
     Again { index: u64, ask: Ask },
+    /// It is answered when it is decided about the job.
+    Join { job: JobId },
+    /// It is looked at again when a transaction has ended here. No intent with a later version
+    /// than `bound` was in its way.
+    Blocked { txn: TxnId, bound: Timestamp, ask: Ask },
     /// It is looked at again when it is certain that nobody else has led since: the lease holds,
     /// or, if `strict`, a majority has said so after the request came.
     Confirm { strict: bool, ask: Ask },

@@ -222,6 +222,7 @@ impl<C> Node<C> {
     pub(super) fn lead(&mut self, now: Now, number: u16, out: &mut Vec<Effect<C>>) {
         let careless = self.has(Bug::ForgetCeiling);
         let hasty = self.has(Bug::ServeAtOnce);
+        let forgets_reads = self.has(Bug::ForgetReads);
         let partition = &mut self.partitions[usize::from(number)];
         let began = partition.tail.last().index + 1;
         let latest = partition.pending.latest();
@@ -229,6 +230,8 @@ impl<C> Node<C> {
         if !careless {
             self.clock.reach(latest.max(mark.ceiling).max(mark.newest).max(partition.closed));
         }
+        let low = latest.max(mark.ceiling).max(mark.newest).max(partition.closed);
+        partition.marks.restart(if forgets_reads { Timestamp::ZERO } else { low });
         partition.ceiling.restart(mark.ceiling);
         let epoch = partition.epoch;
         partition.role = Role::Primary(Leading {
@@ -236,6 +239,7 @@ impl<C> Node<C> {
             since_us: now.mono_us,
             peers: BTreeMap::new(),
         });
+        self.forget_ends(number);
         self.append(number, Timestamp::ZERO, Decision::Epoch, Vec::new());
         self.beat_soon = true;
         out.push(Effect::Event(Event::Leads { partition: number, epoch }));

@@ -40,11 +40,19 @@ impl<C: Debug> Node<C> {
             retention: _,
             deadline_us: _,
             sure,
+            resumed: _,
+            leaders,
+            outgoing,
+            unblocked,
+            spreading,
+            next_txn,
+            tend_us,
             retiring,
         } = self;
         write!(out, "{} {clock:?} {horizon:?} {frames:?}", settings.boot)?;
         write!(out, "{beat_us} {beat_soon} {committed:?} {gathered:?} {applying:?}")?;
         write!(out, "{early:?} {held} {pending_bytes} {sure} {retiring}")?;
+        write!(out, "{leaders:?} {outgoing:?} {unblocked:?} {spreading:?} {next_txn} {tend_us}")?;
         // Before a first process there was none that would be ignored.
         for (member, seen) in others.iter().filter(|(_, seen)| seen.boot > 1) {
             write!(out, " {member:?} {}", seen.boot)?;
@@ -74,6 +82,12 @@ impl<C: Debug> Partition<C> {
             voters,
             closed,
             held,
+            patched,
+            intents,
+            unsettled,
+            coordinations,
+            ends,
+            marks,
             copying,
             pins,
         } = self;
@@ -84,6 +98,7 @@ impl<C: Debug> Partition<C> {
         // The chained hash says what the log holds.
         write!(out, "{:?} {:?} {:x}", tail.base(), tail.last(), tail.hash())?;
         write!(out, "{ceiling:?} {} {:?}", pending.committed_index(), pending.first_index())?;
+        write!(out, "{patched} {intents:?} {unsettled:?} {coordinations:?} {ends:?} {marks:?}")?;
         write!(out, "{voters:?} {closed:?} {held:?} {copying:?} {pins:?}")
     }
 }

@@ -226,6 +226,7 @@ impl<C> Node<C> {
         partition.tail.truncate(index);
         partition.synced = partition.synced.min(index);
         partition.voters.truncate(index);
+        partition.truncate_txns(index);
         let freed = partition.pending.truncate(index);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }

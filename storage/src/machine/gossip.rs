@@ -67,6 +67,7 @@ impl<C> Node<C> {
         let mut refused = Vec::new();
         for run in push.runs {
             let (number, epoch) = (run.partition, run.epoch);
+            self.led_by(number, epoch, &push.from.member.node);
             if let Some(acked) = self.take_run(now, &push.from, run, state, out)? {
                 if acked.epoch > epoch {
                     refused.push(acked);
@@ -94,6 +95,7 @@ impl<C> Node<C> {
         let mut acks = Vec::new();
         for standing in digest.replicas {
             if standing.part == Part::Primary {
+                self.led_by(standing.partition, standing.epoch, &digest.from.member.node);
                 let run = Run {
                     partition: standing.partition,
                     epoch: standing.epoch,
@@ -115,6 +117,52 @@ impl<C> Node<C> {
             let line = Line::Ack { boot: to.boot, beat: to.beat, replicas };
             out.push(Effect::Send { to: to.member.node.clone(), line });
         }
+    }
+
+    /// Somebody says that it leads a partition.
+    fn led_by(&mut self, number: u16, epoch: u64, node: &NodeId) {
+        match self.leaders.get_mut(&number) {
+            Some((known, leader)) if *known < epoch => (*known, *leader) = (epoch, node.clone()),
+            Some(_) => {}
+            None => drop(self.leaders.insert(number, (epoch, node.clone()))),
+        }
+    }
+
+    /// Somebody says that it does not lead a partition, and perhaps who does.
+    pub(super) fn not_led_by(&mut self, number: u16, node: &NodeId, primary: Option<NodeId>) {
+        let Some((_, leader)) = self.leaders.get_mut(&number) else { return };
+        if leader == node
+            && let Some(primary) = primary
+        {
+            *leader = primary;
+        }
+    }
+
+    /// Who leads a partition, as far as is known.
+    pub(super) fn leader_of(&self, number: u16) -> Option<NodeId> {
+        let partition = &self.partitions[usize::from(number)];
+        if partition.serves() {
+            return Some(self.settings.me.node.clone());
+        }
+        let followed = partition.primary().map(|member| member.node.clone());
+        followed.or_else(|| self.leaders.get(&number).map(|(_, leader)| leader.clone()))
+    }
+
+    /// Tells somebody something; what is for this node itself it takes in at once.
+    pub(super) fn deliver<S: State>(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        line: Line,
+        state: &S,
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<(), StateError> {
+        if to != self.settings.me.node {
+            out.push(Effect::Send { to, line });
+            return Ok(());
+        }
+        let (member, boot) = (self.settings.me.clone(), self.settings.boot);
+        self.line(now, &Sender { member, boot, beat: 0 }, line, state, out)
     }
 
     /// Somebody writes to this node.
@@ -169,7 +217,12 @@ impl<C> Node<C> {
             Line::Copy { partition, epoch, from } => {
                 self.copied(now, who, (partition, epoch, from), state, out)?;
             }
-            Line::Piece(piece) => self.take_piece(now, who, piece, out),
+            Line::Piece(piece) => self.take_piece(now, who, piece, state, out)?,
+            Line::Prepare(prepare) => self.prepare(now, &who.node, prepare, state)?,
+            Line::Prepared(prepared) => self.prepared(now, &who.node, prepared, state, out)?,
+            Line::Resolve(resolve) => self.resolve(now, &who.node, resolve, state)?,
+            Line::Resolved(part) => self.resolved(part),
+            Line::Inquire(part) => self.inquired(&who.node, part),
         }
         Ok(())
     }

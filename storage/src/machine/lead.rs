@@ -2,7 +2,7 @@
 //! holds, and hands over to whoever should lead.
 
 use super::role::{Following, Leading, Progress, Role};
-use super::settings::{LEASE_US, PROMISE_US};
+use super::settings::{CLOSE_BEHIND_US, LEASE_US, PROMISE_US};
 use super::waiting::Unsure;
 use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
@@ -197,13 +197,16 @@ impl<C> Node<C> {
     pub(super) fn close(&mut self, now: Now, number: u16) -> Timestamp {
         let careless = self.has(Bug::CloseInFlight);
         let boundless = self.has(Bug::CloseAboveCeiling);
+        let passes_intents = self.has(Bug::ClosePastIntents);
         let partition = &mut self.partitions[usize::from(number)];
         let Role::Primary(leading) = &partition.role else { return partition.closed };
         if partition.pending.committed_index() < leading.began {
             return partition.closed;
         }
-        let present = self.clock.read(now.wall_us);
-        let open = partition.pending.first_undecided();
+        let present = self.clock.read(now.wall_us).0.saturating_sub(CLOSE_BEHIND_US);
+        let present = Timestamp(present);
+        let intents = partition.intents.lowest().filter(|_| !passes_intents);
+        let open = [partition.pending.first_undecided(), intents].into_iter().flatten().min();
         let below = open.map_or(Timestamp::MAX, |version| Timestamp(version.0.saturating_sub(1)));
         let below = if careless { Timestamp::MAX } else { below };
         let granted = if boundless { Timestamp::MAX } else { partition.ceiling.granted() };

@@ -24,26 +24,34 @@
 mod admission;
 mod append;
 mod apply;
+mod blocked;
 mod bug;
 mod ceiling;
 mod commit;
 mod conflict;
+mod coordinate;
 mod copy;
 mod effect;
 mod elect;
 mod fingerprint;
 mod follow;
 mod gossip;
+mod intent;
 mod lead;
+mod ledger;
 mod outcome;
 mod partition;
 mod pending;
+mod prepare;
 mod read;
+mod read_marks;
+mod resolve;
 mod restore;
 mod retention;
 mod role;
 mod scan;
 mod settings;
+mod share;
 mod synced;
 mod tail;
 mod view;
@@ -54,14 +62,17 @@ mod write;
 pub use bug::Bug;
 pub use effect::{Effect, Entry, Event, Input};
 pub use restore::RestoreError;
-pub use settings::{BEAT_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
+pub use settings::{BEAT_US, CLOSE_BEHIND_US, LEASE_US, PROMISE_US, QUORUM_US, Settings};
 pub use view::View;
 
 use crate::state::{State, StateError};
 use append::Frames;
 use apply::{Applying, Gathered};
+use blocked::Patience;
 use catena_protocol::chance::Chance;
 use catena_protocol::clock::{HybridClock, Now};
+use catena_protocol::message::gossip::Line;
+use catena_protocol::message::prepare::TxnId;
 use catena_protocol::message::read::{At, Read, Scan};
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::{Fault, NodeId, Timestamp};
@@ -71,7 +82,7 @@ use lead::Beats;
 use partition::Partition;
 use retention::Retention;
 use role::Role;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// All partitions of one node. `C` names a caller: whoever a reply goes to.
 #[derive(Clone, Debug)]
@@ -105,6 +116,20 @@ pub struct Node<C> {
     deadline_us: Option<u64>,
     /// A majority has just confirmed that this node leads.
     sure: bool,
+    /// What is looked at again has waited for intents, and for no others.
+    resumed: Option<Patience>,
+    /// Who leads partitions of which there may be no replica here: epoch and node.
+    leaders: BTreeMap<u16, (u64, NodeId)>,
+    /// What storage nodes, this one too, are told in this turn.
+    outgoing: VecDeque<(NodeId, Line)>,
+    /// Transactions that have ended in a partition, in this turn.
+    unblocked: VecDeque<(u16, TxnId)>,
+    /// Transactions whose outcome has been committed in this turn, with their homes.
+    spreading: VecDeque<(u16, TxnId)>,
+    /// Counts what this process coordinates.
+    next_txn: u64,
+    /// When something is to be done about that.
+    tend_us: u64,
     /// This node ends and takes nothing over any more.
     retiring: bool,
 }
@@ -136,16 +161,42 @@ impl<C> Node<C> {
             Input::Applied { batch } => self.applied(batch),
             Input::Tick => {}
         }
-        self.strike_off(now);
+        self.strike_off(now, state)?;
         self.retain(now);
         self.keep_house(now, state, out)?;
-        self.conclude_turn(now, state, out)?;
+        self.tend(now, out);
+        self.work_off(now, state, out)?;
         self.apply_in_turn(now, out);
         self.beat(now, out);
         self.close_frame_in_turn(now, out);
         self.release_early(now, out);
         self.set_deadline(now);
         Ok(())
+    }
+
+    /// What follows from this turn, until nothing more does.
+    fn work_off<S: State>(
+        &mut self,
+        now: Now,
+        state: &S,
+        out: &mut Vec<Effect<C>>,
+    ) -> Result<(), StateError> {
+        loop {
+            if let Some((to, line)) = self.outgoing.pop_front() {
+                self.deliver(now, to, line, state, out)?;
+            } else if let Some((number, txn)) = self.unblocked.pop_front() {
+                self.unblock(now, number, txn, state, out)?;
+            } else if let Some((home, txn)) = self.spreading.pop_front() {
+                self.spread(now, home, txn);
+            } else if !self.committed.is_empty() {
+                self.conclude_turn(now, state, out)?;
+            } else {
+                self.tend(now, out);
+                if self.outgoing.is_empty() && self.unblocked.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// What is due without anybody asking.
@@ -165,6 +216,8 @@ impl<C> Node<C> {
             if beats && matches!(self.partitions[usize::from(number)].role, Role::Primary(_)) {
                 self.check_quorum(now, number, out);
                 self.change_voters(now, number);
+                self.expire_blocked(now, number, out);
+                self.look_after_ends(now, number);
                 if yields < lead::YIELDS && self.hand_over(now, number, out) {
                     yields += 1;
                 }
@@ -175,16 +228,7 @@ impl<C> Node<C> {
 
     /// Whether a known mistake was put back.
     const fn has(&self, bug: Bug) -> bool {
-        match self.settings.bug {
-            #[cfg(feature = "bugs")]
-            Some(made) => made as u8 == bug as u8,
-            #[cfg(not(feature = "bugs"))]
-            Some(_) => {
-                let _ = bug;
-                false
-            }
-            None => false,
-        }
+        self.settings.has(bug)
     }
 
     /// When to call again with [`Input::Tick`], in monotonic microseconds, if nothing else comes.
@@ -234,7 +278,7 @@ impl<C> Node<C> {
         let Request { id, partition, ask } = request;
         let verdict = match self.misrouted(partition, &ask) {
             Some(tell) => Verdict::Tell(tell),
-            None => self.serve(now, partition, ask, state)?,
+            None => self.serve(now, partition, ask, state, out)?,
         };
         match verdict {
             Verdict::Tell(tell) => {
@@ -251,6 +295,11 @@ impl<C> Node<C> {
             Verdict::Again { index, ask } => {
                 self.hold_request(partition, index, caller, Request { id, partition, ask });
             }
+            Verdict::Join { job } => self.join(partition, &job, caller, id),
+            Verdict::Blocked { txn, bound, ask } => {
+                let request = Request { id, partition, ask };
+                self.hold_blocked(now, partition, (txn, bound), caller, request);
+            }
             Verdict::Confirm { strict, ask } => {
                 self.hold_unsure(partition, strict, caller, Request { id, partition, ask });
             }
@@ -265,6 +314,7 @@ impl<C> Node<C> {
         number: u16,
         ask: Ask,
         state: &S,
+        out: &mut Vec<Effect<C>>,
     ) -> Result<Verdict, StateError> {
         let partition = &self.partitions[usize::from(number)];
         if let Role::Primary(leading) = &partition.role {
@@ -272,12 +322,12 @@ impl<C> Node<C> {
             if partition.pending.committed_index() < began {
                 return Ok(self.wait(began, ask));
             }
-            return self.evaluate(now, number, ask, state);
+            return self.evaluate(now, number, ask, state, out);
         }
         let primary = partition.primary().map(|member| member.node.clone());
         match snapshot_of(&ask) {
             Some(snapshot) if self.covers(number, snapshot) => {
-                self.evaluate(now, number, ask, state)
+                self.evaluate(now, number, ask, state, out)
             }
             Some(_) => {
                 let closed = partition.closed;
@@ -293,12 +343,13 @@ impl<C> Node<C> {
         partition: u16,
         ask: Ask,
         state: &S,
+        out: &mut Vec<Effect<C>>,
     ) -> Result<Verdict, StateError> {
         match ask {
             Ask::Read(read) => self.read(now, partition, read, state),
             Ask::Scan(scan) => self.scan(now, partition, scan, state),
             Ask::Write(write) => self.write(now, partition, write, state),
-            Ask::Commit(commit) => self.commit(now, partition, commit, state),
+            Ask::Commit(commit) => self.commit(now, partition, commit, state, out),
             Ask::Outcome(job) => self.outcome(now, partition, job, state),
         }
     }
@@ -309,6 +360,7 @@ impl<C> Node<C> {
         let right = match ask {
             Ask::Read(read) => read.key.partition(partitions),
             Ask::Write(write) => write.mutation.key.partition(partitions),
+            Ask::Commit(_) if self.has(Bug::AnyHome) => partition,
             Ask::Commit(commit) => commit.job.home() % partitions,
             Ask::Outcome(job) => job.home() % partitions,
             Ask::Scan(_) => partition,

@@ -1,17 +1,24 @@
 //! One partition, as one of its replicas sees it.
 
 use super::ceiling::Ceiling;
+use super::coordinate::Coordination;
 use super::copy::{Copying, Pins};
+use super::intent::Intents;
+use super::ledger::Ledger;
 use super::pending::Pending;
+use super::read_marks::ReadMarks;
+use super::resolve::Ends;
 use super::role::{Following, Role};
 use super::tail::Tail;
 use super::voters::Voters;
 use super::waiting::Held;
-use crate::state::{Mark, State, StateError, Stored};
+use crate::state::{Mark, OpenTxn, State, StateError, Stored};
 use catena_protocol::message::gossip::Part;
+use catena_protocol::message::prepare::Unsettled;
 use catena_protocol::message::replicate::Position;
 use catena_protocol::placement::Member;
-use catena_protocol::{Key, NodeId, Timestamp};
+use catena_protocol::{JobId, Key, NodeId, Timestamp};
+use std::collections::BTreeMap;
 
 /// One partition.
 #[derive(Clone, Debug)]
@@ -46,6 +53,19 @@ pub(super) struct Partition<C> {
     /// Nothing commits any more at or below this that is not committed here.
     pub(super) closed: Timestamp,
     pub(super) held: Held<C>,
+    /// Index of the last record whose rows only the state has: it was copied from where they were
+    /// already. 0: there is none.
+    pub(super) patched: u64,
+    /// Writes of transactions that are not decided yet.
+    pub(super) intents: Intents,
+    /// Committed transactions of jobs whose home this is, until everybody has heard of them.
+    pub(super) unsettled: Ledger<Unsettled>,
+    /// As a primary: jobs that are being decided about here.
+    pub(super) coordinations: BTreeMap<JobId, Coordination<C>>,
+    /// As a primary: the ends of transactions.
+    pub(super) ends: Ends,
+    /// As a primary: what was read.
+    pub(super) marks: ReadMarks,
     /// A copy of the state is being taken over.
     pub(super) copying: Option<Copying>,
     /// Who takes a copy from here.
@@ -77,6 +97,12 @@ impl<C> Partition<C> {
             voters,
             closed: Timestamp::ZERO,
             held: Held::new(),
+            patched: 0,
+            intents: Intents::new(),
+            unsettled: Ledger::new(),
+            coordinations: BTreeMap::new(),
+            ends: Ends::default(),
+            marks: ReadMarks::default(),
             copying: mark.copying.then(|| Copying::new(mark.floor, true)),
             pins: Pins::new(),
             applied: mark.clone(),
@@ -91,10 +117,7 @@ impl<C> Partition<C> {
         key: &Key,
         state: &S,
     ) -> Result<Option<Stored>, StateError> {
-        match self.pending.head(key) {
-            Some(stored) => Ok(Some(stored)),
-            None => state.newest(self.number, key, Timestamp::MAX),
-        }
+        self.newest(self.pending.head(key), key, Timestamp::MAX, state)
     }
 
     /// The newest committed version of a record at or before `at`.
@@ -104,10 +127,24 @@ impl<C> Partition<C> {
         at: Timestamp,
         state: &S,
     ) -> Result<Option<Stored>, StateError> {
-        match self.pending.committed(key, at) {
-            Some(stored) => Ok(Some(stored)),
-            None => state.newest(self.number, key, at),
+        self.newest(self.pending.committed(key, at), key, at, state)
+    }
+
+    /// What is pending is newer than what the state has, unless the log here lacks rows that a
+    /// copied state has.
+    fn newest<S: State>(
+        &self,
+        pending: Option<Stored>,
+        key: &Key,
+        at: Timestamp,
+        state: &S,
+    ) -> Result<Option<Stored>, StateError> {
+        let patchy = self.pending.first_index().is_some_and(|first| first <= self.patched);
+        if pending.is_some() && !patchy {
+            return Ok(pending);
         }
+        let applied = state.newest(self.number, key, at)?;
+        Ok(applied.into_iter().chain(pending).max_by_key(|stored| stored.version))
     }
 
     /// The end of its log, as elections compare it. A replica that takes over a copy of the state
@@ -149,6 +186,31 @@ impl<C> Partition<C> {
     /// not reach there.
     pub(super) const fn is_copied(&self) -> bool {
         self.mark.applied.index <= self.mark.floor.index
+    }
+
+    /// What the state knows of transactions that have not ended; the log goes on from there.
+    pub(super) fn load_txns<S: State>(&mut self, state: &S) -> Result<(), StateError> {
+        self.intents = Intents::new();
+        self.unsettled = Ledger::new();
+        for open in state.open_txns(self.number)? {
+            match open {
+                OpenTxn::Intent(intent) => self.intents.log(self.mark.applied.index, intent),
+                OpenTxn::Unsettled(unsettled) => {
+                    self.unsettled.begin(unsettled.txn, self.mark.applied.index, unsettled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of transactions behind `index` of the log counts.
+    pub(super) fn truncate_txns(&mut self, index: u64) {
+        self.intents.truncate(index);
+        self.unsettled.truncate(index);
+    }
+
+    pub(super) const fn leads(&self) -> bool {
+        matches!(self.role, Role::Primary(_))
     }
 
     /// Whether it leads and answers.

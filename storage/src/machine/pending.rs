@@ -8,8 +8,9 @@
 //!
 //! Reads look here first, and see only what is committed; writes build upon everything.
 
-use crate::state::{Changes, Content, Remembered, Row, Stored};
+use crate::state::{Changes, Content, Remembered, Row, Stored, TxnChange};
 use catena_protocol::message::commit::Outcome;
+use catena_protocol::message::prepare::{Intent, TxnId, Unsettled};
 use catena_protocol::message::write::Written;
 use catena_protocol::{JobId, Key, Member, RequestId, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,13 +27,42 @@ pub(super) struct Draft {
     pub(super) request: Option<(RequestId, Written)>,
     /// Few records have one, and it is large.
     pub(super) outcome: Option<Box<Outcome>>,
+    pub(super) txns: Vec<TxnStep>,
     pub(super) ceiling: Option<Timestamp>,
     pub(super) voters: Option<Vec<Member>>,
+}
+
+/// What a log record does to a transaction.
+#[derive(Clone, Debug)]
+pub(super) enum TxnStep {
+    Intent(Intent),
+    Resolve { txn: TxnId, committed: bool },
+    Unsettled(Unsettled),
+    Settled(TxnId),
+}
+
+impl TxnStep {
+    const fn is_commit(&self) -> bool {
+        matches!(self, Self::Resolve { committed: true, .. })
+    }
+}
+
+impl From<&TxnStep> for TxnChange {
+    fn from(step: &TxnStep) -> Self {
+        match step {
+            TxnStep::Intent(intent) => Self::Intent(intent.clone()),
+            TxnStep::Resolve { txn, .. } => Self::Resolved(*txn),
+            TxnStep::Unsettled(unsettled) => Self::Unsettled(unsettled.clone()),
+            TxnStep::Settled(txn) => Self::Settled(*txn),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Version {
     index: u64,
+    /// It counts already, whatever becomes of the record: its home has committed it.
+    counts: bool,
     stored: Stored,
 }
 
@@ -85,7 +115,8 @@ impl Pending {
         let index = draft.index;
         for (key, content) in &draft.rows {
             let stored = Stored { version: draft.version, content: content.clone() };
-            let version = Version { index, stored };
+            let counts = draft.txns.iter().any(TxnStep::is_commit);
+            let version = Version { index, counts, stored };
             match self.keys.get_mut(key) {
                 Some(versions) => versions.push_back(version),
                 None => drop(self.keys.insert(key.clone(), VecDeque::from([version]))),
@@ -123,6 +154,7 @@ impl Pending {
             changes
                 .outcomes
                 .extend(draft.outcome.iter().map(|outcome| (partition, Outcome::clone(outcome))));
+            changes.txns.extend(draft.txns.iter().map(|step| (partition, step.into())));
         }
         self.committed = self.committed.max(index);
         bytes
@@ -228,6 +260,18 @@ impl Pending {
         let behind = versions.partition_point(|version| version.stored.version <= at);
         let last = versions.get(behind.checked_sub(1)?)?;
         (last.index > self.committed).then_some(last.index)
+    }
+
+    /// The index with which what counts already of a key is committed here too.
+    pub(super) fn counting(&self, key: &Key) -> Option<u64> {
+        let on_its_way = |version: &&Version| version.index > self.committed && version.counts;
+        self.keys.get(key)?.iter().rev().find(on_its_way).map(|version| version.index)
+    }
+
+    /// The same of all keys.
+    pub(super) fn counting_any(&self) -> Option<u64> {
+        let commits = |draft: &&Draft| draft.txns.iter().any(TxnStep::is_commit);
+        self.between(self.committed, u64::MAX).filter(commits).last().map(|draft| draft.index)
     }
 
     /// The index with which nothing at or before `at` is on its way any more.

@@ -1,5 +1,6 @@
 //! **read**: one record, now or at a snapshot.
 
+use super::blocked::Scope;
 use super::effect::Verdict;
 use super::{Bug, Node};
 use crate::state::{State, StateError};
@@ -22,8 +23,14 @@ impl<C> Node<C> {
         if let Err(tell) = self.open_snapshot(now, snapshot) {
             return Ok(Verdict::Tell(tell));
         }
+        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), read.at) {
+            return Ok(self.block(obstacle, Ask::Read(read)));
+        }
         if let Some(index) = self.undecided(now, partition, Some(&read.key), snapshot) {
             return Ok(self.wait(index, Ask::Read(read)));
+        }
+        if self.settings.founders.len() > 1 {
+            self.partitions[usize::from(partition)].marks.read(&read.key, snapshot);
         }
         let record = self.record_at(partition, &read.key, snapshot, state)?;
         // Who reads at a snapshot knows its time already.
@@ -40,6 +47,13 @@ impl<C> Node<C> {
         let strict = read.at == At::Strict;
         if !self.is_sure(now, partition, strict) {
             return Ok(self.confirm(strict, Ask::Read(read)));
+        }
+        if let Some(obstacle) = self.obstacle(partition, Scope::Key(&read.key), read.at) {
+            return Ok(self.block(obstacle, Ask::Read(read)));
+        }
+        let counting = self.partitions[usize::from(partition)].pending.counting(&read.key);
+        if let Some(index) = counting.filter(|_| !self.has(Bug::ReadPastEnds)) {
+            return Ok(self.wait(index, Ask::Read(read)));
         }
         let record = self.record_at(partition, &read.key, Timestamp::MAX, state)?;
         Ok(Verdict::Seen { version: record.version, tell: Tell::Record(record) })

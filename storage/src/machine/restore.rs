@@ -18,7 +18,7 @@ use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::placement::place;
 use catena_protocol::{Key, NodeId, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Log and state do not fit together. Nothing may be served from them.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,11 @@ impl<C> Node<C> {
             let set = sets.iter().position(|set| *set == sorted(&places)).unwrap_or(usize::MAX);
             let founders = settings.founders.iter().filter(|m| places.contains(&m.node));
             let voters = Voters::new(founders.cloned().collect(), mark.voters.clone());
-            partitions.push(Partition::new(number, places, set, voters, mark));
+            let mut partition = Partition::new(number, places, set, voters, mark);
+            if !settings.has(Bug::ForgetIntents) {
+                partition.load_txns(state)?;
+            }
+            partitions.push(partition);
         }
         let me = &settings.me;
         let hosts = |p: &Partition<C>| p.places.contains(&me.node) || p.voters.now().contains(me);
@@ -116,6 +120,13 @@ impl<C> Node<C> {
             retention: Retention::new(),
             deadline_us: None,
             sure: false,
+            resumed: None,
+            leaders: BTreeMap::new(),
+            outgoing: VecDeque::new(),
+            unblocked: VecDeque::new(),
+            spreading: VecDeque::new(),
+            next_txn: 0,
+            tend_us: u64::MAX,
             retiring: false,
         })
     }
@@ -206,6 +217,7 @@ impl<C> Node<C> {
         partition.tail.truncate(index);
         partition.synced = partition.synced.min(index);
         partition.voters.truncate(index);
+        partition.truncate_txns(index);
         let freed = partition.pending.truncate(index);
         self.pending_bytes = self.pending_bytes.saturating_sub(freed);
     }
@@ -222,6 +234,11 @@ impl<C> Node<C> {
             Ok(rows) => rows,
             Err(reason) => return Ok(Err(reason)),
         };
+        if let Decision::Resolve { txn, committed: true } = &record.decision
+            && partition.intents.get(*txn).is_none()
+        {
+            self.partitions[usize::from(record.partition)].patched = record.index;
+        }
         let draft = draft(&record, rows);
         self.keep(record, raw, draft);
         Ok(Ok(()))
@@ -276,17 +293,16 @@ fn rows<C, S: State>(
     state: &S,
 ) -> Result<Result<Vec<(Key, Content)>, NotAnInteger>, StateError> {
     let mut rows = Vec::new();
-    for Mutation { key, change } in mutations(&record.decision) {
+    for Mutation { key, change } in mutations(partition, &record.decision) {
         let head = match change {
             Change::Add(_) => {
                 if let Some(found) = already(partition, key, record, state)? {
                     rows.push((key.clone(), found));
                     continue;
                 }
-                match partition.pending.head(key) {
-                    Some(stored) => Some(stored),
-                    None => state.newest(partition.number, key, before(record.version))?,
-                }
+                let pending = partition.pending.head(key);
+                let applied = state.newest(partition.number, key, before(record.version))?;
+                applied.into_iter().chain(pending).max_by_key(|stored| stored.version)
             }
             Change::Put(_) | Change::Delete => None,
         };
@@ -318,11 +334,20 @@ const fn before(version: Timestamp) -> Timestamp {
     Timestamp(version.0.saturating_sub(1))
 }
 
-fn mutations(decision: &Decision) -> &[Mutation] {
+fn mutations<'a, C>(partition: &'a Partition<C>, decision: &'a Decision) -> &'a [Mutation] {
     match decision {
+        // Without its intent, what it wrote is in the state already: a copy was taken over.
+        Decision::Resolve { txn, committed: true } => {
+            partition.intents.get(*txn).map_or(&[], |(_, intent)| &intent.mutations)
+        }
         Decision::Write { mutation, .. } => mutation.as_slice(),
         Decision::Outcome { mutations, .. } | Decision::Effects { mutations } => mutations,
-        Decision::Epoch | Decision::Ceiling(_) | Decision::Voters(_) => &[],
+        Decision::Epoch
+        | Decision::Ceiling(_)
+        | Decision::Voters(_)
+        | Decision::Intent(_)
+        | Decision::Resolve { .. }
+        | Decision::Settled(_) => &[],
     }
 }
 

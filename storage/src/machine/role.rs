@@ -118,6 +118,8 @@ impl<C> Node<C> {
         if matches!(before, Role::Primary(_)) {
             partition.ceiling.forget_asked();
             partition.pins.clear();
+            self.drop_coordinations(number, out);
+            self.forget_ends(number);
             out.push(Effect::Event(Event::Follows { partition: number }));
             if !self.has(Bug::AnswerByIndex) {
                 self.turn_away(number, hint.as_ref(), out);
@@ -131,6 +133,8 @@ impl<C> Node<C> {
         let before = std::mem::replace(&mut partition.role, Role::Halted(why.clone()));
         partition.closed = Timestamp::ZERO;
         if matches!(before, Role::Primary(_)) {
+            self.drop_coordinations(number, out);
+            self.forget_ends(number);
             out.push(Effect::Event(Event::Follows { partition: number }));
         }
         self.turn_away(number, None, out);

@@ -1,6 +1,7 @@
 //! **scan**: the records of one partition whose keys have a prefix.
 
 use super::Node;
+use super::blocked::Scope;
 use super::effect::Verdict;
 use crate::state::{KeyRange, State, StateError, Stored};
 use catena_protocol::clock::Now;
@@ -34,14 +35,30 @@ impl<C> Node<C> {
                 if !self.is_sure(now, partition, strict) {
                     return Ok(self.confirm(strict, Ask::Scan(scan)));
                 }
+                let scope = Scope::Prefix(&scan.prefix);
+                if let Some(obstacle) = self.obstacle(partition, scope, scan.at) {
+                    return Ok(self.block(obstacle, Ask::Scan(scan)));
+                }
+                let pending = &self.partitions[usize::from(partition)].pending;
+                if let Some(index) = pending.counting_any() {
+                    return Ok(self.wait(index, Ask::Scan(scan)));
+                }
                 Timestamp::MAX
             }
             At::Snapshot(snapshot) => {
                 if let Err(tell) = self.open_snapshot(now, snapshot) {
                     return Ok(Verdict::Tell(tell));
                 }
+                let scope = Scope::Prefix(&scan.prefix);
+                if let Some(obstacle) = self.obstacle(partition, scope, scan.at) {
+                    return Ok(self.block(obstacle, Ask::Scan(scan)));
+                }
                 if let Some(index) = self.undecided(now, partition, None, snapshot) {
                     return Ok(self.wait(index, Ask::Scan(scan)));
+                }
+                if self.settings.founders.len() > 1 {
+                    let marks = &mut self.partitions[usize::from(partition)].marks;
+                    marks.scanned(&scan.prefix, snapshot);
                 }
                 snapshot
             }
@@ -78,7 +95,7 @@ impl<C> Node<C> {
                     let (earlier, stored) = entry.remove_entry();
                     page.take(earlier.clone(), Some(stored))?;
                 }
-                let found = fresh.remove(&key).or(found);
+                let found = fresh.remove(&key).into_iter().chain(found).max_by_key(|f| f.version);
                 page.take(key, found)
             })
             .map(|()| stopped = page.next.is_some())?;

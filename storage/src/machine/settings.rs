@@ -29,6 +29,10 @@ pub struct Settings {
     /// Most requests that wait for a majority or the clock at once; more are refused with 429.
     /// About the number of callers times what each has open.
     pub held: usize,
+    /// Most jobs that are about to write in one partition, and most of one home that have
+    /// committed without all having heard of it; more are refused with 429. About the jobs that
+    /// commit in the time that a partition may be without a primary.
+    pub intents: usize,
     /// Most bytes of records that are not in the state yet; more are refused with 429. Several
     /// times the largest write set.
     pub pending_bytes: usize,
@@ -47,6 +51,22 @@ pub struct Settings {
     pub bug: Option<Bug>,
 }
 
+impl Settings {
+    /// Whether a known mistake was put back.
+    pub(super) const fn has(&self, bug: Bug) -> bool {
+        match self.bug {
+            #[cfg(feature = "bugs")]
+            Some(made) => made as u8 == bug as u8,
+            #[cfg(not(feature = "bugs"))]
+            Some(_) => {
+                let _ = bug;
+                false
+            }
+            None => false,
+        }
+    }
+}
+
 impl Default for Settings {
     /// One node alone.
     fn default() -> Self {
@@ -61,6 +81,7 @@ impl Default for Settings {
             retention_ms: 300_000 + limit::RETENTION_MARGIN_MS,
             request_memory_ms: limit::REQUEST_MEMORY_MS,
             held: 65_536,
+            intents: 16_384,
             pending_bytes: 128 * 1024 * 1024,
             apply_bytes: 32 * 1024 * 1024,
             apply_ms: 60_000,
@@ -80,6 +101,10 @@ fn alone() -> Member {
 /// Time between two digests of a node, in microseconds: how often a primary that has nothing to
 /// do says that it lives.
 pub const BEAT_US: u64 = 100_000;
+/// A primary closes timestamps so far behind its clock, in microseconds: what other primaries have
+/// just given a time to must still find room above it. Longer than a message takes between nodes
+/// that are near each other; where it takes longer, a commit over several partitions asks twice.
+pub const CLOSE_BEHIND_US: u64 = 10_000;
 /// For so long after it sent something that a majority has acknowledged, a primary answers from
 /// what it knows.
 pub const LEASE_US: u64 = 400_000;

@@ -1,6 +1,7 @@
 //! A frame is durable, a log is committed further.
 
 use super::append::Frame;
+use super::pending::TxnStep;
 use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
@@ -60,6 +61,15 @@ impl<C> Node<C> {
                 partition.ceiling.grant(ceiling);
                 partition.mark.ceiling = partition.mark.ceiling.max(ceiling);
             }
+            for step in &draft.txns {
+                match step {
+                    TxnStep::Unsettled(unsettled) => {
+                        self.spreading.push_back((number, unsettled.txn));
+                    }
+                    TxnStep::Resolve { txn, .. } => self.unblocked.push_back((number, *txn)),
+                    TxnStep::Intent(_) | TxnStep::Settled(_) => {}
+                }
+            }
             if let Some(voters) = &draft.voters {
                 partition.mark.voters = Some(voters.clone());
             }
@@ -70,6 +80,8 @@ impl<C> Node<C> {
         self.gathered.touched.insert(number);
         self.gathered.added(self.now);
         partition.voters.settle(index);
+        partition.intents.settle(index);
+        partition.unsettled.settle(index);
         self.committed.insert(number);
     }
 
@@ -98,7 +110,8 @@ impl<C> Node<C> {
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
         let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
         let retention = Some(self.retention.deadline_us());
-        self.deadline_us = [early, retention, self.apply_deadline_us(now), beat]
+        let tend = (self.tend_us != u64::MAX).then_some(self.tend_us);
+        self.deadline_us = [early, retention, self.apply_deadline_us(now), beat, tend]
             .into_iter()
             .flatten()
             .chain(elections)

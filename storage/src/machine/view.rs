@@ -30,6 +30,8 @@ pub struct View {
     pub hash: Option<u64>,
     /// It answers reads at snapshots up to here.
     pub closed: Timestamp,
+    /// Transactions that have not ended: intents, and what not everybody has heard of.
+    pub open_txns: usize,
     /// Who has a vote.
     pub voters: Vec<Member>,
 }
@@ -55,6 +57,7 @@ impl<C> Node<C> {
                 commit,
                 hash: partition.hash_at(commit).filter(|_| !copying),
                 closed: partition.closed,
+                open_txns: partition.intents.len() + partition.unsettled.len(),
                 voters: partition.voters.now().to_vec(),
             }
         })

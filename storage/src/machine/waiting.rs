@@ -1,10 +1,13 @@
 //! Requests that wait: for the log to be committed, for certainty about who leads, for the clock.
 
+use super::blocked::{Blocked, Patience, writes};
 use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
+use catena_protocol::message::gossip::Line;
+use catena_protocol::message::prepare::TxnId;
 use catena_protocol::message::store::{Request, Response, Tell};
-use catena_protocol::{NodeId, Timestamp};
+use catena_protocol::{Key, NodeId, Timestamp};
 use std::collections::BTreeMap;
 
 /// What waits for an index of the log.
@@ -14,6 +17,14 @@ pub(super) enum Waiting<C> {
     Answer(C, Response, Timestamp),
     /// A request that is to be looked at again.
     Request(C, Request),
+    /// Something that another storage node is told. No caller waits for it.
+    Line(NodeId, Line),
+}
+
+impl<C> Waiting<C> {
+    const fn has_caller(&self) -> bool {
+        !matches!(self, Self::Line(..))
+    }
 }
 
 /// A read that waits for certainty.
@@ -30,14 +41,70 @@ pub(super) struct Unsure<C> {
 pub(super) struct Held<C> {
     by_index: BTreeMap<u64, Vec<Waiting<C>>>,
     pub(super) unsure: Vec<Unsure<C>>,
+    /// What waits for the end of a transaction.
+    blocked: BTreeMap<TxnId, Vec<Blocked<C>>>,
+    /// How many direct writes among these there are for each key.
+    writers: BTreeMap<Key, usize>,
 }
 
 impl<C> Held<C> {
     pub(super) const fn new() -> Self {
-        Self { by_index: BTreeMap::new(), unsure: Vec::new() }
+        Self {
+            by_index: BTreeMap::new(),
+            unsure: Vec::new(),
+            blocked: BTreeMap::new(),
+            writers: BTreeMap::new(),
+        }
     }
 
-    fn at(&mut self, index: u64) -> &mut Vec<Waiting<C>> {
+    pub(super) fn block(&mut self, txn: TxnId, blocked: Blocked<C>) {
+        if let Some(key) = writes(&blocked.request) {
+            *self.writers.entry(key.clone()).or_default() += 1;
+        }
+        self.blocked.entry(txn).or_default().push(blocked);
+    }
+
+    /// Takes what waited for a transaction.
+    pub(super) fn unblock(&mut self, txn: TxnId) -> Vec<Blocked<C>> {
+        let ready = self.blocked.remove(&txn).unwrap_or_default();
+        ready.iter().for_each(|blocked| self.forget_writer(&blocked.request));
+        ready
+    }
+
+    /// Takes what has waited for long enough.
+    pub(super) fn expired(&mut self, so: impl Fn(&Patience) -> bool) -> Vec<(TxnId, Blocked<C>)> {
+        let mut expired = Vec::new();
+        for (txn, waiting) in &mut self.blocked {
+            let late = waiting.extract_if(.., |blocked| so(&blocked.patience));
+            expired.extend(late.map(|blocked| (*txn, blocked)));
+        }
+        self.blocked.retain(|_, waiting| !waiting.is_empty());
+        expired.iter().for_each(|(_, blocked)| self.forget_writer(&blocked.request));
+        expired
+    }
+
+    fn forget_writer(&mut self, request: &Request) {
+        if let Some(key) = writes(request)
+            && let Some(count) = self.writers.get_mut(key)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.writers.remove(key);
+            }
+        }
+    }
+
+    /// Whether somebody waits to write a key directly.
+    pub(super) fn has_writers(&self, key: &Key) -> bool {
+        self.writers.contains_key(key)
+    }
+
+    /// What was to be told to nodes is told by whoever leads next, when it is asked.
+    pub(super) fn forget_lines(&mut self) {
+        self.by_index.values_mut().for_each(|waiting| waiting.retain(Waiting::has_caller));
+    }
+
+    pub(super) fn at(&mut self, index: u64) -> &mut Vec<Waiting<C>> {
         self.by_index.entry(index).or_default()
     }
 
@@ -86,8 +153,9 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
         for waiting in ready {
-            self.held -= 1;
+            self.held -= usize::from(waiting.has_caller());
             match waiting {
+                Waiting::Line(to, line) => self.tell(&to, line),
                 Waiting::Answer(to, response, version) => {
                     self.answer(now, to, response, version, out);
                 }
@@ -110,14 +178,22 @@ impl<C> Node<C> {
         let held = &mut self.partitions[usize::from(number)].held;
         let unsure = std::mem::take(&mut held.unsure);
         let waiting = held.until(u64::MAX);
-        self.held -= unsure.len() + waiting.len();
+        let blocked: Vec<Blocked<C>> =
+            std::mem::take(&mut held.blocked).into_values().flatten().collect();
+        held.writers.clear();
+        let callers = waiting.iter().filter(|waiting| waiting.has_caller()).count();
+        self.held -= unsure.len() + callers + blocked.len();
         let mut tell =
             |to, id, tell| out.push(Effect::Reply { to, response: Response { id, tell } });
         for Unsure { caller, request, .. } in unsure {
             tell(caller, request.id, Tell::NotPrimary { primary: primary.cloned() });
         }
+        for Blocked { caller, request, .. } in blocked {
+            tell(caller, request.id, Tell::NotPrimary { primary: primary.cloned() });
+        }
         for waiting in waiting {
             match waiting {
+                Waiting::Line(..) => {}
                 Waiting::Answer(to, response, _) => {
                     tell(to, response.id, Tell::Deposed { primary: primary.cloned() });
                 }

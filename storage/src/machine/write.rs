@@ -4,6 +4,7 @@
 //! the condition did not hold, is a record of the log: it is told when everything that it rests
 //! upon is committed, and told again when the same request comes again.
 
+use super::blocked::Scope;
 use super::effect::Verdict;
 use super::pending::Known;
 use super::{Bug, Node};
@@ -37,6 +38,10 @@ impl<C> Node<C> {
             };
             let (Written::Done { version, .. } | Written::Differs { version, .. }) = written;
             return Ok(Verdict::Seen { version, tell: Tell::Written(written) });
+        }
+        let scope = Scope::Key(&write.mutation.key);
+        if let Some(obstacle) = self.claimed(partition, scope, Timestamp::MAX) {
+            return Ok(self.block(obstacle, Ask::Write(write)));
         }
         if let Err(tell) = too_large(&write).and_then(|()| self.admit_write(now)) {
             return Ok(Verdict::Tell(tell));

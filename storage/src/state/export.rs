@@ -3,15 +3,18 @@
 //! A place between two pieces is one byte that says which kind of thing comes next, and the last
 //! thing of that kind that was handed out.
 
-use super::{Changes, Content, Remembered, Row, Stored};
+use super::{Changes, Content, Remembered, Row, Stored, TxnChange};
 use catena_protocol::Blob;
 use catena_protocol::message::gossip::Item;
 
-/// Kinds of things, in the order in which they are handed out.
+/// Kinds of things, in the order in which they are handed out. Transactions come first: of one
+/// that ends meanwhile the rows that it leaves are then among those that follow.
+pub(super) const TXNS: u8 = b't';
+/// See [`TXNS`].
 pub(super) const ROWS: u8 = b'd';
-/// See [`ROWS`].
+/// See [`TXNS`].
 pub(super) const REQUESTS: u8 = b'r';
-/// See [`ROWS`].
+/// See [`TXNS`].
 pub(super) const OUTCOMES: u8 = b'o';
 
 /// A piece that is being put together.
@@ -45,9 +48,9 @@ impl Pieces {
 pub(super) fn rest(from: Option<&[u8]>) -> impl Iterator<Item = (u8, Option<&[u8]>)> {
     let (first, after) = match from.and_then(<[u8]>::split_first) {
         Some((kind, key)) => (*kind, Some(key)),
-        None => (ROWS, None),
+        None => (TXNS, None),
     };
-    let kinds = [ROWS, REQUESTS, OUTCOMES].into_iter().skip_while(move |kind| *kind != first);
+    let kinds = [TXNS, ROWS, REQUESTS, OUTCOMES].into_iter().skip_while(move |kind| *kind != first);
     kinds.map(move |kind| (kind, after.filter(|_| kind == first)))
 }
 
@@ -69,6 +72,10 @@ impl Changes {
                     self.requests.push(Remembered { partition, request, time, written });
                 }
                 Item::Outcome(outcome) => self.outcomes.push((partition, outcome)),
+                Item::Intent(intent) => self.txns.push((partition, TxnChange::Intent(intent))),
+                Item::Unsettled(unsettled) => {
+                    self.txns.push((partition, TxnChange::Unsettled(unsettled)));
+                }
             }
         }
     }

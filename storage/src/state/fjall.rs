@@ -5,10 +5,11 @@
 //! whoever hands them over. First the contents become durable, then how far they reach; what is
 //! written twice, because a process died in between, is the same twice.
 
-use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
+use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::sweep::{Broom, Sweep};
 use super::{
-    Changes, Content, Forget, KeyRange, Mark, State, StateError, StateWriter, Stored, Visit, layout,
+    Changes, Content, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored,
+    Visit, layout,
 };
 use bytes::Bytes;
 use catena_protocol::codec::{decode, encode};
@@ -32,6 +33,7 @@ pub struct FjallState {
     data: Keyspace,
     requests: Keyspace,
     outcomes: Keyspace,
+    txns: Keyspace,
     meta: Keyspace,
     sweep: Arc<Sweep>,
 }
@@ -77,6 +79,7 @@ impl FjallState {
             data: keyspace(DATA)?,
             requests: keyspace(ANSWERS)?,
             outcomes: keyspace(ENDS)?,
+            txns: keyspace("txns")?,
             meta: keyspace("meta")?,
             database,
             sweep,
@@ -157,6 +160,14 @@ impl FjallState {
         for (partition, mark) in marks {
             batch.insert(&self.meta, layout::mark(partition), encode(mark));
         }
+        for (partition, change) in changes.iter().flat_map(|changes| &changes.txns) {
+            let (place, kept) = change.kept();
+            let at = [&partition.to_be_bytes()[..], &place].concat();
+            match kept {
+                Some(open) => batch.insert(&self.txns, at, encode(&Item::from(open))),
+                None => batch.remove(&self.txns, at),
+            }
+        }
         if let Some(horizon) = forget.iter().map(|forget| forget.versions).max() {
             let horizon = horizon.max(self.horizon()?);
             batch.insert(&self.meta, layout::HORIZON, horizon.0.to_be_bytes());
@@ -177,6 +188,9 @@ impl FjallState {
         let begun = Mark { copying: true, ..then.mark_of(partition) };
         self.meta.insert(layout::mark(partition), encode(&begun)).map_err(failed("changed"))?;
         self.sync()?;
+        for entry in Self::entries(&self.txns, partition, None) {
+            self.txns.remove(entry?.0).map_err(failed("changed"))?;
+        }
         for space in [&self.data, &self.requests, &self.outcomes] {
             let all = Self::entries(space, partition, None);
             let all = all.map(|entry| entry.map(|(at, _)| (at.to_vec(), None)));
@@ -198,6 +212,22 @@ impl FjallState {
         };
         let end = layout::behind(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
         space.range((start, end)).map(|guard| guard.into_inner().map_err(failed("read")))
+    }
+
+    fn export_txns(
+        &self,
+        partition: u16,
+        after: Option<&[u8]>,
+        pieces: &mut Pieces,
+    ) -> Result<bool, StateError> {
+        for entry in Self::entries(&self.txns, partition, after) {
+            let (place, bytes) = entry?;
+            let item = decode(&bytes).map_err(|_| garbled("a transaction"))?;
+            if !pieces.add(TXNS, &place[2..], place.len() + bytes.len(), item) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn export_rows(
@@ -351,6 +381,18 @@ impl State for FjallState {
         bytes.map(|bytes| Ok(kept(&bytes, "an outcome")?.1)).transpose()
     }
 
+    fn open_txns(&self, partition: u16) -> Result<Vec<OpenTxn>, StateError> {
+        let open = Self::entries(&self.txns, partition, None).map(|entry| {
+            let (_, bytes) = entry?;
+            match decode(&bytes) {
+                Ok(Item::Intent(intent)) => Ok(OpenTxn::Intent(intent)),
+                Ok(Item::Unsettled(unsettled)) => Ok(OpenTxn::Unsettled(unsettled)),
+                _ => Err(garbled("a transaction")),
+            }
+        });
+        open.collect()
+    }
+
     fn mark(&self, partition: u16) -> Result<Mark, StateError> {
         let bytes = self.meta.get(layout::mark(partition)).map_err(failed("read"))?;
         let mark = bytes.map(|bytes| decode(&bytes).map_err(|_| garbled("a mark"))).transpose()?;
@@ -366,6 +408,7 @@ impl State for FjallState {
         let mut pieces = Pieces::new(bytes);
         for (kind, after) in rest(from) {
             let more = match kind {
+                TXNS => self.export_txns(partition, after, &mut pieces)?,
                 ROWS => self.export_rows(partition, after, &mut pieces)?,
                 REQUESTS => self.export_requests(partition, after, &mut pieces)?,
                 _ => self.export_outcomes(partition, after, &mut pieces)?,

@@ -1,7 +1,10 @@
 //! The state in memory: for tests and simulation, and as the plain reference of the real one.
 
-use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, rest};
-use super::{Changes, Forget, KeyRange, Mark, State, StateError, StateWriter, Stored, Visit};
+use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
+use super::txn::Place;
+use super::{
+    Changes, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored, Visit,
+};
 use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
@@ -17,6 +20,7 @@ pub struct MemoryState {
     data: BTreeMap<(u16, Key), Versions>,
     requests: BTreeMap<(u16, RequestId), (Timestamp, Written)>,
     outcomes: BTreeMap<(u16, JobId), Outcome>,
+    txns: BTreeMap<(u16, Place), OpenTxn>,
     marks: BTreeMap<u16, Mark>,
     horizon: Timestamp,
 }
@@ -41,6 +45,7 @@ impl MemoryState {
         self.data.retain(|(of, _), _| *of != partition);
         self.requests.retain(|(of, _), _| *of != partition);
         self.outcomes.retain(|(of, _), _| *of != partition);
+        self.txns.retain(|(of, _), _| *of != partition);
     }
 
     fn apply_one(&mut self, changes: &Changes) {
@@ -57,6 +62,12 @@ impl MemoryState {
         }
         for (partition, outcome) in &changes.outcomes {
             self.outcomes.insert((*partition, outcome.job), outcome.clone());
+        }
+        for (partition, change) in &changes.txns {
+            match change.kept() {
+                (place, Some(open)) => drop(self.txns.insert((*partition, place), open)),
+                (place, None) => drop(self.txns.remove(&(*partition, place))),
+            }
         }
         self.marks.extend(changes.marks.iter().cloned());
         if let Some(forget) = changes.forget {
@@ -84,6 +95,13 @@ fn forget_versions(versions: &mut Versions, horizon: Timestamp) {
 }
 
 impl MemoryState {
+    fn export_txns(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
+        let of_it = self.txns.iter().filter(|((of, _), _)| *of == partition);
+        of_it
+            .filter(|((_, place), _)| after.is_none_or(|after| &place[..] > after))
+            .all(|((_, place), open)| pieces.add(TXNS, place, open.bytes(), open.clone().into()))
+    }
+
     fn export_rows(&self, partition: u16, after: Option<&[u8]>, pieces: &mut Pieces) -> bool {
         let of_it = self.data.iter().filter(|((of, _), _)| *of == partition);
         for ((_, key), versions) in of_it {
@@ -168,6 +186,11 @@ impl State for MemoryState {
         Ok(self.outcomes.get(&(partition, *job)).cloned())
     }
 
+    fn open_txns(&self, partition: u16) -> Result<Vec<OpenTxn>, StateError> {
+        let of_it = self.txns.iter().filter(|((of, _), _)| *of == partition);
+        Ok(of_it.map(|(_, open)| open.clone()).collect())
+    }
+
     fn mark(&self, partition: u16) -> Result<Mark, StateError> {
         Ok(self.marks.get(&partition).cloned().unwrap_or_default())
     }
@@ -181,6 +204,7 @@ impl State for MemoryState {
         let mut pieces = Pieces::new(bytes);
         for (kind, after) in rest(from) {
             let more = match kind {
+                TXNS => self.export_txns(partition, after, &mut pieces),
                 ROWS => self.export_rows(partition, after, &mut pieces),
                 REQUESTS => self.export_requests(partition, after, &mut pieces),
                 _ => self.export_outcomes(partition, after, &mut pieces),

@@ -19,11 +19,13 @@ mod layout;
 mod memory;
 #[cfg(feature = "service")]
 mod sweep;
+mod txn;
 
 pub use content::{Content, NotAnInteger, Stored};
 #[cfg(feature = "service")]
 pub use fjall::FjallState;
 pub use memory::MemoryState;
+pub use txn::{OpenTxn, TxnChange};
 
 pub use catena_protocol::message::gossip::Mark;
 
@@ -90,6 +92,8 @@ pub struct Changes {
     pub requests: Vec<Remembered>,
     /// Outcomes, each at its home partition.
     pub outcomes: Vec<(u16, Outcome)>,
+    /// Transactions that begin or end, in the order of the log.
+    pub txns: Vec<(u16, TxnChange)>,
     /// How far the partitions are then.
     pub marks: Vec<(u16, Mark)>,
     /// What may go from now on.
@@ -153,6 +157,12 @@ pub trait State {
     /// # Errors
     /// [`StateError`].
     fn outcome(&self, partition: u16, job: &JobId) -> Result<Option<Outcome>, StateError>;
+
+    /// The transactions of a partition that have not ended.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn open_txns(&self, partition: u16) -> Result<Vec<OpenTxn>, StateError>;
 
     /// How far a partition has got.
     ///

@@ -63,6 +63,8 @@ pub struct Cluster {
     pub loses: Picks,
     /// What arrives with [`Cluster::arrive`].
     pub delays: Picks,
+    /// What arrives at once, and with [`Cluster::arrive`] again.
+    pub repeats: Picks,
     delayed: Vec<(usize, Mail)>,
     pub answers: BTreeMap<u64, Tell>,
     pub events: Vec<(usize, Event)>,
@@ -109,6 +111,7 @@ impl Cluster {
             mail: VecDeque::new(),
             loses: Box::new(|_, _, _| false),
             delays: Box::new(|_, _, _| false),
+            repeats: Box::new(|_, _, _| false),
             delayed: Vec::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
@@ -199,6 +202,9 @@ impl Cluster {
         if cut || (self.loses)(from, to, &mail) {
             return true;
         }
+        if (self.repeats)(from, to, &mail) {
+            self.delayed.push((to, mail.clone()));
+        }
         if (self.delays)(from, to, &mail) {
             self.delayed.push((to, mail));
         } else {
@@ -210,9 +216,15 @@ impl Cluster {
     /// What was delayed arrives, and nothing is delayed any more.
     pub fn arrive(&mut self) {
         self.delays = Box::new(|_, _, _| false);
+        self.repeats = Box::new(|_, _, _| false);
         for (to, mail) in std::mem::take(&mut self.delayed) {
             self.hand_in(to, mail);
         }
+    }
+
+    /// What was delayed last arrives first.
+    pub fn reverse_delayed(&mut self) {
+        self.delayed.reverse();
     }
 
     fn hand_in(&mut self, to: usize, mail: Mail) {

@@ -36,6 +36,15 @@ impl Worker {
         let end = match tell {
             Tell::Decided(Decided::Outcome(outcome)) => settle(&held, outcome, out),
             Tell::Decided(Decided::Conflict { version, .. }) => AttemptEnd::Conflict { version },
+            Tell::Decided(Decided::Busy { wait_ms }) => AttemptEnd::Again {
+                fault: Fault::new(
+                    Code::TooBusy,
+                    format!(
+                        "another attempt of the job is being decided about; nothing was recorded \
+                         of this one; its outcome is known in about {wait_ms} ms"
+                    ),
+                ),
+            },
             Tell::SnapshotTooOld { horizon } => AttemptEnd::Again {
                 fault: Fault::new(
                     Code::Conflict,

@@ -1,0 +1,128 @@
+//! Whether transactions over lists have an order that explains what they saw.
+//!
+//! Each transaction reads some lists and appends elements, all of them different, to some. What
+//! a read shows then tells whose appends came before, and which came after: that is a graph of
+//! dependencies between transactions, and a cycle in it is an anomaly with a name (Adya 1999; the
+//! way from lists to graphs is that of Elle, Kingsbury and Alvaro 2020).
+//!
+//! ```text
+//! ww  one appended right behind the other            G0        a cycle of ww
+//! wr  one read what the other appended last          G1c       of ww and wr
+//! rw  one read a list to which the other appended    G-single  with one rw
+//!     next                                           G2        with more: serializable only
+//! ```
+//!
+//! Deliberately unknown here: time and versions. Two transactions without a dependency may have
+//! happened in any order.
+
+mod graph;
+mod order;
+
+use graph::{Edge, Graph, Kind};
+use std::fmt;
+
+/// What one transaction did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its name.
+    pub id: u64,
+    /// The lists that it read, before its own appends, and what they held.
+    pub reads: Vec<(String, Vec<u64>)>,
+    /// What it appended to which list, in order.
+    pub appends: Vec<(String, u64)>,
+    /// How it ended.
+    pub fate: Fate,
+}
+
+/// How a transaction ended, as far as its client knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It took effect.
+    Committed,
+    /// It did not.
+    Aborted,
+    /// Nobody knows. Whoever sees what it appended does.
+    Unknown,
+}
+
+/// What transactions were promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// There is a serial order.
+    Serializable,
+    /// Each reads one snapshot, and of two that write the same only one takes effect.
+    Snapshot,
+}
+
+/// What must not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phenomenon {
+    /// Something was read that was never appended.
+    Invented,
+    /// The same element stands twice in a list, or in two lists.
+    Doubled,
+    /// Two reads of a list of which neither is the beginning of the other.
+    Forked,
+    /// What an aborted transaction appended was read.
+    G1a,
+    /// A list was read in the middle of a transaction's appends.
+    G1b,
+    /// Writes in a circle.
+    G0,
+    /// Information in a circle.
+    G1c,
+    /// A circle with one read of what was overwritten.
+    GSingle,
+    /// A circle with several.
+    G2,
+}
+
+/// An anomaly, and who took part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anomaly {
+    /// What it is called.
+    pub phenomenon: Phenomenon,
+    /// For people.
+    pub what: String,
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.phenomenon, self.what)
+    }
+}
+
+/// Whether there is an order that explains what the transactions saw.
+///
+/// # Errors
+/// The first anomaly, the plainest kind first.
+pub fn check_transactions(transactions: &[Transaction], level: Level) -> Result<(), Anomaly> {
+    let orders = order::orders(transactions)?;
+    let edges = order::edges(transactions, &orders);
+    let graph = |kinds: &[Kind]| {
+        Graph::new(edges.iter().copied().filter(|edge| kinds.contains(&edge.kind)))
+    };
+    if let Some(cycle) = graph(&[Kind::Ww]).cycle() {
+        return Err(circle(Phenomenon::G0, &cycle));
+    }
+    let information = graph(&[Kind::Ww, Kind::Wr]);
+    if let Some(cycle) = information.cycle() {
+        return Err(circle(Phenomenon::G1c, &cycle));
+    }
+    for edge in edges.iter().filter(|edge| edge.kind == Kind::Rw) {
+        if let Some(mut path) = information.path(edge.to, edge.from) {
+            path.insert(0, *edge);
+            return Err(circle(Phenomenon::GSingle, &path));
+        }
+    }
+    let all = graph(&[Kind::Ww, Kind::Wr, Kind::Rw]);
+    match all.cycle() {
+        Some(cycle) if level == Level::Serializable => Err(circle(Phenomenon::G2, &cycle)),
+        _ => Ok(()),
+    }
+}
+
+fn circle(phenomenon: Phenomenon, edges: &[Edge]) -> Anomaly {
+    let steps = edges.iter().map(|edge| format!("{} -{:?}-> {}", edge.from, edge.kind, edge.to));
+    Anomaly { phenomenon, what: steps.collect::<Vec<_>>().join(", ") }
+}
