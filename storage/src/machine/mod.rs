@@ -285,9 +285,13 @@ impl<C> Node<C> {
                 out.push(Effect::Reply { to: caller, response: Response { id, tell } });
             }
             Verdict::Seen { version, tell } => {
-                let wait = version.0 > now.wall_us;
-                let tell = if wait { self.admit_wait().err().unwrap_or(tell) } else { tell };
-                self.answer(now, caller, Response { id, tell }, version, out);
+                let waits = version.0 > now.wall_us;
+                match waits.then(|| self.admit_wait()) {
+                    Some(Err(tell)) => {
+                        out.push(Effect::Reply { to: caller, response: Response { id, tell } });
+                    }
+                    _ => self.answer(now, caller, Response { id, tell }, version, out),
+                }
             }
             Verdict::Once { index, version, tell } => {
                 self.hold(partition, index, caller, Response { id, tell }, version);
