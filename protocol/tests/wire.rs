@@ -415,6 +415,7 @@ fn piece() -> Piece {
             Item::Unsettled(unsettled()),
         ],
         horizon: Timestamp(3),
+        commit: 4,
     }
 }
 

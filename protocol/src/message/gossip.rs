@@ -320,6 +320,9 @@ pub struct Piece {
     /// What is older than this may be missing in it.
     #[n(6)]
     pub horizon: Timestamp,
+    /// Nothing is in it of records behind this one.
+    #[n(7)]
+    pub commit: u64,
 }
 
 /// Something that the state of a partition holds.

@@ -158,7 +158,9 @@ impl<C> Node<C> {
         let most = self.settings.message_bytes;
         let (items, next) = state.export(number, from.as_ref().map(Blob::as_ref), most)?;
         let horizon = self.horizon;
-        let piece = Piece { partition: number, epoch, from, next, mark, items, horizon };
+        let partition = &self.partitions[usize::from(number)];
+        let commit = partition.pending.committed_index().max(partition.ahead);
+        let piece = Piece { partition: number, epoch, from, next, mark, items, horizon, commit };
         out.push(Effect::Send { to: to.node.clone(), line: Line::Piece(piece) });
         Ok(())
     }
@@ -201,6 +203,7 @@ impl<C> Node<C> {
             self.go_on_copying(now, number, out);
             return Ok(());
         }
+        partition.ahead = partition.ahead.max(piece.commit);
         copying.floor = copying.floor.max(mark.applied);
         copying.ask_us = 0;
         copying.begun = true;
@@ -262,7 +265,6 @@ impl<C> Node<C> {
         if let Role::Follower(following) = &mut partition.role {
             following.matched = mark.applied.index;
             following.fetch_us = 0;
-            partition.ahead = partition.ahead.max(following.target);
         }
         partition.applied = mark;
         partition.load_txns(state)

@@ -296,9 +296,13 @@ fn rows<C, S: State>(
     for Mutation { key, change } in mutations(partition, &record.decision) {
         let head = match change {
             Change::Add(_) => {
-                if let Some(found) = already(partition, key, record, state)? {
-                    rows.push((key.clone(), found));
-                    continue;
+                match already(partition, key, record, state)? {
+                    Already::There(found) => {
+                        rows.push((key.clone(), found));
+                        continue;
+                    }
+                    Already::Forgotten => continue,
+                    Already::No => {}
                 }
                 let pending = partition.pending.head(key);
                 let applied = state.newest(partition.number, key, before(record.version))?;
@@ -314,20 +318,33 @@ fn rows<C, S: State>(
     Ok(Ok(rows))
 }
 
-/// What the state has of a record already: it may hold more than what it is known to have got to,
-/// after a copy, or after a crash. What that was built upon may be forgotten by now.
+/// What the state has of a record already.
+enum Already {
+    No,
+    There(Content),
+    /// It had it, and something newer since.
+    Forgotten,
+}
+
+/// The state may hold more than what it is known to have got to, after a copy, or after a crash.
+/// What that was built upon may be forgotten by now.
 fn already<C, S: State>(
     partition: &Partition<C>,
     key: &Key,
     record: &LogRecord,
     state: &S,
-) -> Result<Option<Content>, StateError> {
+) -> Result<Already, StateError> {
     if record.index > partition.ahead {
-        return Ok(None);
+        return Ok(Already::No);
     }
-    let found = state.newest(partition.number, key, record.version)?;
-    let same = found.filter(|stored| stored.version == record.version);
-    Ok(same.map(|stored| stored.content))
+    let version = record.version;
+    match state.newest(partition.number, key, version)? {
+        Some(stored) if stored.version == version => return Ok(Already::There(stored.content)),
+        _ => {}
+    }
+    let newest = state.newest(partition.number, key, Timestamp::MAX)?;
+    let is_behind = newest.is_some_and(|stored| stored.version > version);
+    Ok(if is_behind { Already::Forgotten } else { Already::No })
 }
 
 const fn before(version: Timestamp) -> Timestamp {
