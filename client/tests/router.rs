@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
-use catena_client::machine::router::{Settings, TURNS};
+use catena_client::machine::router::Settings;
 use catena_client::machine::{Effect, Input, Router, Target};
 use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
@@ -434,8 +434,7 @@ impl Run {
         let Some(at) = n.checked_rem(self.flying.len()) else { return };
         let (to, turn, sent_in) =
             (self.flying[at].to.clone(), self.flying[at].turn, self.flying[at].sent_in);
-        let late = self.turns - sent_in >= u64::from(TURNS);
-        if !late && !self.touched.contains(&sent_in) {
+        if !self.touched.contains(&sent_in) {
             self.flying.retain(|other| other.to != to || other.sent_in != sent_in);
             self.give(Input::Refused { to, turn });
         }

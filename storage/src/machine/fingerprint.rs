@@ -86,6 +86,8 @@ impl<C: Debug> Partition<C> {
             intents,
             unsettled,
             coordinations,
+            lines,
+            queued,
             ends,
             marks,
             copying,
@@ -98,7 +100,10 @@ impl<C: Debug> Partition<C> {
         // The chained hash says what the log holds.
         write!(out, "{:?} {:?} {:x}", tail.base(), tail.last(), tail.hash())?;
         write!(out, "{ceiling:?} {} {:?}", pending.committed_index(), pending.first_index())?;
-        write!(out, "{patched} {intents:?} {unsettled:?} {coordinations:?} {ends:?} {marks:?}")?;
+        write!(
+            out,
+            "{patched} {intents:?} {unsettled:?} {coordinations:?} {lines:?} {queued:?} {ends:?} {marks:?}"
+        )?;
         write!(out, "{voters:?} {closed:?} {held:?} {copying:?} {pins:?}")
     }
 }

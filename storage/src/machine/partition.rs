@@ -10,6 +10,7 @@ use super::read_marks::ReadMarks;
 use super::resolve::Ends;
 use super::role::{Following, Role};
 use super::tail::Tail;
+use super::turns::{Lines, Queued};
 use super::voters::Voters;
 use super::waiting::Held;
 use crate::state::{Mark, OpenTxn, State, StateError, Stored};
@@ -60,6 +61,9 @@ pub(super) struct Partition<C> {
     pub(super) unsettled: Ledger<Unsettled>,
     /// As a primary: jobs that are being decided about here.
     pub(super) coordinations: BTreeMap<JobId, Coordination<C>>,
+    /// As a primary: jobs that lost on a record here, and those of this home that wait for theirs.
+    pub(super) lines: Lines,
+    pub(super) queued: BTreeMap<JobId, Queued<C>>,
     /// As a primary: the ends of transactions.
     pub(super) ends: Ends,
     /// As a primary: what was read.
@@ -98,6 +102,8 @@ impl<C> Partition<C> {
             intents: Intents::new(),
             unsettled: Ledger::new(),
             coordinations: BTreeMap::new(),
+            lines: Lines::default(),
+            queued: BTreeMap::new(),
             ends: Ends::default(),
             marks: ReadMarks::default(),
             copying: mark.copying.then(|| Copying::new(mark.floor, true)),
