@@ -209,9 +209,11 @@ impl<C> Node<C> {
             self.leave_lines(now, number, job, state)?;
         }
         let queued = &mut self.partitions[usize::from(number)].queued;
-        let late: Vec<_> =
-            queued.extract_if(.., |_, queued| queued.until_us <= now.mono_us).collect();
-        late.into_iter().for_each(|(_, queued)| self.tell_conflict(queued, out));
+        let is_late = |queued: &&Queued<C>| queued.until_us <= now.mono_us;
+        let late: Vec<JobId> =
+            queued.values().filter(is_late).map(|queued| queued.txn.job).collect();
+        let late: Vec<_> = late.iter().filter_map(|job| queued.remove(job)).collect();
+        late.into_iter().for_each(|queued| self.tell_conflict(queued, out));
         Ok(())
     }
 
