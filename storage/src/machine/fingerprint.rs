@@ -75,6 +75,7 @@ impl<C: Debug> Partition<C> {
             tail,
             synced,
             logged: _,
+            stale: _,
             mark,
             applied,
             ceiling,

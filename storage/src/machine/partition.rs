@@ -41,6 +41,8 @@ pub(super) struct Partition<C> {
     pub(super) synced: u64,
     /// Index of the last record that was found in the log at the start; 0: none was.
     pub(super) logged: u64,
+    /// At the start: index of the last record if it was passed over.
+    pub(super) stale: Option<u64>,
     /// What the state contains, once all that was handed out is applied.
     pub(super) mark: Mark,
     /// What the state contains by now.
@@ -93,6 +95,7 @@ impl<C> Partition<C> {
             tail: Tail::new(mark.applied, mark.hash),
             synced: mark.applied.index,
             logged: 0,
+            stale: None,
             ceiling: Ceiling::new(mark.ceiling),
             pending: Pending::new(mark.applied.index),
             voters,
