@@ -15,7 +15,7 @@ use catena_protocol::message::gossip::{
 use catena_protocol::message::handoff::{Effects, Step};
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load, Offer};
 use catena_protocol::message::prepare::{
-    Intent, Part as TxnPart, Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled,
+    Intent, Part as TxnPart, Prepare, Prepared, Readiness, Resolve, Turn, TxnId, Unsettled,
 };
 use catena_protocol::message::read::{At, Found, Read, Record, Scan};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Position, Vote};
@@ -370,6 +370,7 @@ fn letters(wire: &mut Wire) {
         ),
         ("letter-resolve-aborted", Line::Resolve(Resolve { txn: txn(), partition, at: None })),
         ("letter-resolved", Line::Resolved(TxnPart { txn: txn(), partition })),
+        ("letter-turn", Line::Turn(Turn { txn: txn(), partition, version: Timestamp(7) })),
         ("letter-inquire", Line::Inquire(TxnPart { txn: txn(), partition })),
     ] {
         wire.add(what, Letter { from: sender(), lines: vec![line] });
@@ -377,7 +378,10 @@ fn letters(wire: &mut Wire) {
     for (what, readiness) in [
         ("letter-prepared-ready", Readiness::Ready),
         ("letter-prepared-later", Readiness::Later(Timestamp(9))),
-        ("letter-prepared-conflict", Readiness::Conflict { key: key("k"), version: Timestamp(7) }),
+        (
+            "letter-prepared-conflict",
+            Readiness::Conflict { key: key("k"), version: Timestamp(7), queued: true },
+        ),
         ("letter-prepared-too-old", Readiness::TooOld { horizon: Timestamp(5) }),
         ("letter-prepared-impossible", Readiness::Impossible(fault())),
         ("letter-prepared-refused", Readiness::Refused(fault())),

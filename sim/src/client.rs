@@ -131,7 +131,9 @@ impl Client {
         self.next += 1;
         self.open.insert(caller, (purpose, now.mono_us));
         let deadline_us = now.mono_us + patience_us;
-        let input = Input::Ask { caller, partition, ask, deadline_us, patient: false };
+        // Workers wait for a primary as long as their job has time.
+        let patient = matches!(ask, Ask::Commit(_) | Ask::Outcome(_));
+        let input = Input::Ask { caller, partition, ask, deadline_us, patient };
         self.router.handle(now, input, out);
     }
 

@@ -57,6 +57,7 @@ impl Plan {
                 plan.jobs(&[]);
                 plan.short_reigns();
                 plan.partitions = 2;
+                plan.jobs = 900;
             }
             Bug::ServeAtOnce
             | Bug::TruncateToCommit
@@ -84,6 +85,7 @@ impl Plan {
         self.nodes = 3;
         self.replicas = 3;
         self.partitions = 1;
+        self.jobs = 0;
         self.load.clients = 6;
         self.load.keys = 2;
         self.network.latency_us = (50, 1_000);

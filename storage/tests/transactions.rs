@@ -442,3 +442,61 @@ fn one_primary_of_two_partitions_sends_no_letters_to_itself() {
     assert!(is_committed(&ask(&mut cluster, commit(job(home, 1), at, puts(&[&a, &b], "x")))));
     cluster.until("no intent is left", is_clean);
 }
+
+/// Runs jobs that each read a counter and replace it by what comes next, all at once, and again
+/// after a conflict, until all are through. Returns how often each ran.
+fn count_up(home: u16, at: u16, jobs: u64) -> Vec<u32> {
+    let mut cluster = led();
+    let counter = name(at, "counter");
+    let mut runs = vec![0_u32; usize::try_from(jobs).unwrap()];
+    let mut open = Vec::new();
+    let begin = |cluster: &mut Cluster, number: u64, snapshot: Timestamp| {
+        let told = ask(cluster, read(&counter, At::Snapshot(snapshot)));
+        let Tell::Record(record) = told else { panic!("{told:?}") };
+        let before = record.value.map_or(0, |v| String::from_utf8_lossy(&v.0).parse().unwrap());
+        let mut next = puts(&[&counter], &(before + 1_u64).to_string());
+        next.reads.push(key(&counter));
+        let id = send(cluster, commit(job(home, number), snapshot, next));
+        (number, id)
+    };
+    let at_once = now(&cluster);
+    for number in 0..jobs {
+        open.push(begin(&mut cluster, number, at_once));
+    }
+    while !open.is_empty() {
+        cluster.until("an answer to some job", |cluster| {
+            open.iter().any(|(_, id)| cluster.answers.contains_key(id))
+        });
+        let answered = |cluster: &Cluster, id: &u64| cluster.answers.get(id).cloned();
+        for (number, id) in std::mem::take(&mut open) {
+            match answered(&cluster, &id) {
+                None => open.push((number, id)),
+                Some(tell) => {
+                    runs[usize::try_from(number).unwrap()] += 1;
+                    if let Tell::Decided(Decided::Conflict { version, .. }) = tell {
+                        let snapshot = now(&cluster).max(version);
+                        open.push(begin(&mut cluster, number, snapshot));
+                    } else {
+                        assert!(is_committed(&tell), "{tell:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(value(&mut cluster, &counter), Some(jobs.to_string()));
+    runs
+}
+
+/// Each loses once, stands in line, and gets its turn. Here a turn takes some 10 ms, so that the
+/// last wait for longer than anybody is left without an answer: they run twice more.
+#[test]
+fn a_thousand_jobs_that_rewrite_one_record_are_through_after_four_runs_each() {
+    let cluster = led();
+    let (home, other) = apart(&cluster);
+    for at in [home, other] {
+        let runs = count_up(home, at, 1_000);
+        let most = runs.iter().max().unwrap();
+        let mean = f64::from(runs.iter().sum::<u32>()) / runs.len() as f64;
+        assert!(*most <= 4 && mean < 3.5, "most {most}, mean {mean}");
+    }
+}

@@ -248,6 +248,9 @@ pub enum Line {
     /// How did it end?
     #[n(13)]
     Inquire(#[n(0)] prepare::Part),
+    /// A job that lost is first in line.
+    #[n(14)]
+    Turn(#[n(0)] prepare::Turn),
 }
 
 /// How far one replica follows.

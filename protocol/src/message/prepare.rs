@@ -94,6 +94,9 @@ pub enum Readiness {
         /// When.
         #[n(1)]
         version: Timestamp,
+        /// The job stands in line for the record: a [`Turn`] follows.
+        #[n(2)]
+        queued: bool,
     },
     /// What it saw is not kept any more.
     #[n(3)]
@@ -168,4 +171,18 @@ pub struct Part {
     /// Which partition.
     #[n(1)]
     pub partition: u16,
+}
+
+/// A job that stood in line for a record is the first: for a while nobody else replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Turn {
+    /// The try that lost.
+    #[n(0)]
+    pub txn: TxnId,
+    /// Where.
+    #[n(1)]
+    pub partition: u16,
+    /// The version of the record: the job should see it.
+    #[n(2)]
+    pub version: Timestamp,
 }

@@ -12,6 +12,7 @@ use super::conflict::Case;
 use super::effect::Verdict;
 use super::pending::Known;
 use super::share::{Shares, shares};
+use super::turns::Queued;
 use super::write::{not_an_integer, value_too_large};
 use super::{Effect, Event, Node};
 use crate::state::{Content, State, StateError};
@@ -22,7 +23,7 @@ use catena_protocol::limit::{
     WRITE_SET_BYTES,
 };
 use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
-use catena_protocol::message::prepare::{Readiness, Unsettled};
+use catena_protocol::message::prepare::{Readiness, TxnId, Unsettled};
 use catena_protocol::message::replicate::Decision;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Mutation};
@@ -118,11 +119,18 @@ impl<C> Node<C> {
         let at = self.clock.tick(now.wall_us);
         let serializable = commit.isolation == Isolation::Serializable;
         for (number, effects) in &shares {
-            let case = Case { txn: None, at, snapshot: commit.snapshot, serializable, effects };
+            let case = Case {
+                job: commit.job,
+                txn: None,
+                at,
+                snapshot: commit.snapshot,
+                serializable,
+                effects,
+            };
             match self.objection(*number, case, state)? {
-                Some(Readiness::Conflict { key, version }) => {
+                Some(Readiness::Conflict { key, version, .. }) => {
                     self.count_conflict(home, &key, out);
-                    return Ok(Verdict::Tell(Tell::Decided(Decided::Conflict { key, version })));
+                    return self.lose(now, home, *number, &commit, (key, version), state);
                 }
                 Some(Readiness::Impossible(fault)) => {
                     commit.end = End::Failed(fault);
@@ -146,12 +154,39 @@ impl<C> Node<C> {
             own = Share::default();
             others.clear();
         }
+        let job = commit.job;
+        let touched: Vec<u16> = others.iter().map(|(number, _)| *number).chain([home]).collect();
         let (index, tell) = self.log_outcome(now, home, at, (commit, own), None);
         for (number, share) in others.into_iter().filter(|(_, share)| !share.rows.is_empty()) {
             self.raise_ceiling(now, number, at);
             self.append(number, at, Decision::Effects { mutations: share.mutations }, share.rows);
         }
+        for number in touched {
+            self.leave_lines(now, number, job, state)?;
+        }
         Ok(Verdict::Once { index, version: at, tell })
+    }
+
+    /// A job that lost hears of it when it is its turn.
+    fn lose<S: State>(
+        &mut self,
+        now: Now,
+        home: u16,
+        number: u16,
+        commit: &Commit,
+        (key, version): (Key, Timestamp),
+        state: &S,
+    ) -> Result<Verdict, StateError> {
+        let job = commit.job;
+        self.next_txn += 1;
+        let epoch = self.partitions[usize::from(home)].epoch;
+        let txn = TxnId { job, epoch, number: self.next_txn };
+        let me = self.settings.me.node.clone();
+        if !self.stand_in_line(now, number, &key, (txn, &me), state)? {
+            return Ok(Verdict::Tell(Tell::Decided(Decided::Conflict { key, version })));
+        }
+        self.queue(home, Queued::new(now, txn, commit.attempt, (key, version), Vec::new()));
+        Ok(Verdict::Join { job })
     }
 
     /// What writes make of their keys; or why one of them cannot be done.

@@ -18,12 +18,13 @@ use catena_protocol::key::tag;
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::prepare::{Readiness, TxnId};
 use catena_protocol::message::write::{Change, Mutation};
-use catena_protocol::{Key, Timestamp};
+use catena_protocol::{JobId, Key, Timestamp};
 use std::ops::{ControlFlow, RangeInclusive};
 
 /// What is asked about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
+    pub(super) job: JobId,
     /// Its own intents are no obstacle.
     pub(super) txn: Option<TxnId>,
     /// When it would take effect.
@@ -57,7 +58,7 @@ impl<C> Node<C> {
             }
         }
         if let Some((key, version)) = self.read_before(number, case, state)? {
-            return Ok(Some(Readiness::Conflict { key, version }));
+            return Ok(Some(Readiness::Conflict { key, version, queued: false }));
         }
         Ok((earliest >= case.at).then(|| Readiness::Later(earliest.next())))
     }
@@ -76,11 +77,12 @@ impl<C> Node<C> {
         let foreign = || at.intents.on(key).iter().filter(|claim| case.is_foreign(claim));
         let head = at.head(key, state)?;
         let version = head.as_ref().map_or(Timestamp::ZERO, |head| head.version);
-        let conflict = |version| Readiness::Conflict { key: key.clone(), version };
+        let conflict = |version| Readiness::Conflict { key: key.clone(), version, queued: false };
         if let Some(claim) = foreign().find(|claim| !adds || claim.adds.is_none()) {
             return Ok(Err(conflict(claim.at)));
         }
-        if version > case.snapshot && !adds {
+        let kept = at.lines.is_kept_from(self.now, key, case.job);
+        if (version > case.snapshot || kept) && !adds {
             return Ok(Err(conflict(version)));
         }
         let deltas: Vec<i64> = foreign().filter_map(|claim| claim.adds).collect();

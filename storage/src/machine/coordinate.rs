@@ -14,6 +14,7 @@
 
 use super::effect::Verdict;
 use super::share::Shares;
+use super::turns::Queued;
 use super::waiting::Waiting;
 use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
@@ -24,7 +25,7 @@ use catena_protocol::message::commit::{Commit, Decided, End};
 use catena_protocol::message::gossip::Line;
 use catena_protocol::message::prepare::{Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled};
 use catena_protocol::message::store::{Response, Tell};
-use catena_protocol::{Code, Fault, JobId, NodeId, Timestamp};
+use catena_protocol::{Code, Fault, JobId, Key, NodeId, Timestamp};
 use std::collections::BTreeSet;
 
 /// Whoever has not answered is asked again after this.
@@ -97,8 +98,13 @@ impl<C> Node<C> {
 
     /// The attempt that is being decided about, if the job is.
     pub(super) fn deciding(&self, home: u16, commit: &Commit) -> Option<Verdict> {
-        let coordination = self.partitions[usize::from(home)].coordinations.get(&commit.job)?;
-        if coordination.commit.attempt == commit.attempt {
+        let partition = &self.partitions[usize::from(home)];
+        let coordination = partition.coordinations.get(&commit.job);
+        let queued = partition.queued.get(&commit.job);
+        if coordination.is_none() && queued.is_none_or(|q| q.attempt != commit.attempt) {
+            return None;
+        }
+        if coordination.is_none_or(|c| c.commit.attempt == commit.attempt) {
             return Some(match self.admit_wait() {
                 Ok(()) => Verdict::Join { job: commit.job },
                 Err(tell) => Verdict::Tell(tell),
@@ -111,7 +117,10 @@ impl<C> Node<C> {
     /// Somebody waits for what is decided.
     pub(super) fn join(&mut self, home: u16, job: &JobId, caller: C, id: u64) {
         let partition = &mut self.partitions[usize::from(home)];
-        if let Some(coordination) = partition.coordinations.get_mut(job) {
+        if let Some(queued) = partition.queued.get_mut(job) {
+            queued.waiters.push((caller, id));
+            self.held += 1;
+        } else if let Some(coordination) = partition.coordinations.get_mut(job) {
             coordination.waiters.push((caller, id));
             self.held += 1;
         }
@@ -168,7 +177,8 @@ impl<C> Node<C> {
             0 | 1 => 0,
             _ => took_us.min(CLOCK_OFFSET_US / 2),
         };
-        let at = Timestamp(present.0.max(min.0) + lead_us);
+        // Ahead of the wall clock, not of what the last one was ahead.
+        let at = present.max(min).max(Timestamp(now.wall_us + lead_us));
         coordination.at = at;
         coordination.rounds += 1;
         coordination.round_us = now.mono_us;
@@ -225,7 +235,11 @@ impl<C> Node<C> {
             Readiness::NotPrimary { primary } => {
                 self.moved(now, home, &job, (from, partition, primary));
             }
-            Readiness::Conflict { key, version } => {
+            Readiness::Conflict { key, version, queued: true } => {
+                self.count_conflict(home, &key, out);
+                self.wait_in_line(now, home, &job, (key, version));
+            }
+            Readiness::Conflict { key, version, queued: false } => {
                 self.count_conflict(home, &key, out);
                 let tell = Tell::Decided(Decided::Conflict { key, version });
                 self.give_up(home, &job, &tell, out);
@@ -309,6 +323,7 @@ impl<C> Node<C> {
                 let unsettled = (!unsettled.partitions.is_empty()).then_some(unsettled);
                 let Coordination { commit, waiters, .. } = coordination;
                 let (index, tell) = self.log_outcome(now, home, at, (commit, share), unsettled);
+                self.leave_lines(now, home, *job, state)?;
                 self.promise(home, index, at, &tell, waiters);
             }
             Err(fault) => self.log_failure(now, home, coordination, fault),
@@ -358,6 +373,24 @@ impl<C> Node<C> {
         for (to, id) in ended.waiters {
             out.push(Effect::Reply { to, response: Response { id, tell: tell.clone() } });
         }
+    }
+
+    /// Nothing comes of a transaction; its callers hear of it when it is the job's turn.
+    fn wait_in_line(&mut self, now: Now, home: u16, job: &JobId, lost: (Key, Timestamp)) {
+        let Some(ended) = self.end_coordination(home, job) else { return };
+        self.drop_intents(&ended);
+        let Coordination { txn, commit, waiters, .. } = ended;
+        let queued = Queued::new(now, txn, commit.attempt, lost, waiters);
+        self.queue(home, queued);
+    }
+
+    /// Keeps the callers of a job that lost until it is its turn.
+    pub(super) fn queue(&mut self, home: u16, mut queued: Queued<C>) {
+        let all = &mut self.partitions[usize::from(home)].queued;
+        if let Some(before) = all.remove(&queued.txn.job) {
+            queued.waiters.extend(before.waiters);
+        }
+        all.insert(queued.txn.job, queued);
     }
 
     /// Who may have an intent need not wait until it asks.

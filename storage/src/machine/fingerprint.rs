@@ -75,6 +75,7 @@ impl<C: Debug> Partition<C> {
             synced,
             logged: _,
             ahead: _,
+            stale: _,
             mark,
             applied,
             ceiling,
@@ -86,6 +87,8 @@ impl<C: Debug> Partition<C> {
             intents,
             unsettled,
             coordinations,
+            lines,
+            queued,
             ends,
             marks,
             copying,
@@ -98,7 +101,10 @@ impl<C: Debug> Partition<C> {
         // The chained hash says what the log holds.
         write!(out, "{:?} {:?} {:x}", tail.base(), tail.last(), tail.hash())?;
         write!(out, "{ceiling:?} {} {:?}", pending.committed_index(), pending.first_index())?;
-        write!(out, "{patched} {intents:?} {unsettled:?} {coordinations:?} {ends:?} {marks:?}")?;
+        write!(
+            out,
+            "{patched} {intents:?} {unsettled:?} {coordinations:?} {lines:?} {queued:?} {ends:?} {marks:?}"
+        )?;
         write!(out, "{voters:?} {closed:?} {held:?} {copying:?} {pins:?}")
     }
 }

@@ -222,6 +222,7 @@ impl<C> Node<C> {
             Line::Prepared(prepared) => self.prepared(now, &who.node, prepared, state, out)?,
             Line::Resolve(resolve) => self.resolve(now, &who.node, resolve, state)?,
             Line::Resolved(part) => self.resolved(part),
+            Line::Turn(turn) => self.turn(turn, out),
             Line::Inquire(part) => self.inquired(&who.node, part),
         }
         Ok(())

@@ -54,6 +54,7 @@ mod settings;
 mod share;
 mod synced;
 mod tail;
+mod turns;
 mod view;
 mod voters;
 mod waiting;
@@ -218,6 +219,7 @@ impl<C> Node<C> {
                 self.change_voters(now, number);
                 self.expire_blocked(now, number, out);
                 self.look_after_ends(now, number);
+                self.look_after_lines(now, number, state, out)?;
                 if yields < lead::YIELDS && self.hand_over(now, number, out) {
                     yields += 1;
                 }

@@ -10,6 +10,7 @@ use super::read_marks::ReadMarks;
 use super::resolve::Ends;
 use super::role::{Following, Role};
 use super::tail::Tail;
+use super::turns::{Lines, Queued};
 use super::voters::Voters;
 use super::waiting::Held;
 use crate::state::{Mark, OpenTxn, State, StateError, Stored};
@@ -42,6 +43,8 @@ pub(super) struct Partition<C> {
     pub(super) logged: u64,
     /// Up to this index the state may contain records behind what it is known to have got to.
     pub(super) ahead: u64,
+    /// At the start: index of the last record if it was passed over.
+    pub(super) stale: Option<u64>,
     /// What the state contains, once all that was handed out is applied.
     pub(super) mark: Mark,
     /// What the state contains by now.
@@ -62,6 +65,9 @@ pub(super) struct Partition<C> {
     pub(super) unsettled: Ledger<Unsettled>,
     /// As a primary: jobs that are being decided about here.
     pub(super) coordinations: BTreeMap<JobId, Coordination<C>>,
+    /// As a primary: jobs that lost on a record here, and those of this home that wait for theirs.
+    pub(super) lines: Lines,
+    pub(super) queued: BTreeMap<JobId, Queued<C>>,
     /// As a primary: the ends of transactions.
     pub(super) ends: Ends,
     /// As a primary: what was read.
@@ -92,6 +98,7 @@ impl<C> Partition<C> {
             synced: mark.applied.index,
             logged: 0,
             ahead: 0,
+            stale: None,
             ceiling: Ceiling::new(mark.ceiling),
             pending: Pending::new(mark.applied.index),
             voters,
@@ -101,6 +108,8 @@ impl<C> Partition<C> {
             intents: Intents::new(),
             unsettled: Ledger::new(),
             coordinations: BTreeMap::new(),
+            lines: Lines::default(),
+            queued: BTreeMap::new(),
             ends: Ends::default(),
             marks: ReadMarks::default(),
             copying: mark.copying.then(|| Copying::new(mark.floor, true)),

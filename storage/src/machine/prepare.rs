@@ -33,6 +33,11 @@ impl<C> Node<C> {
             self.tell(from, answer(Readiness::NotPrimary { primary }));
             return Ok(());
         }
+        // What this node asked itself may have come to an end since.
+        let ended = partition.coordinations.get(&txn.job).is_none_or(|c| c.txn != txn);
+        if self.home_of(txn) == number && ended {
+            return Ok(());
+        }
         if let Some((index, intent)) = partition.intents.get(txn) {
             if intent.at > at {
                 // A later question has been answered.
@@ -45,6 +50,14 @@ impl<C> Node<C> {
         }
         match self.make_ready(now, prepare, state)? {
             Ok(index) => self.tell_once(number, index, from, answer(Readiness::Ready)),
+            Err(Readiness::Conflict { key, version, .. }) => {
+                let queued = self.stand_in_line(now, number, &key, (txn, from), state)?;
+                // Before it may be told that it is its turn.
+                self.outgoing.push_front((
+                    from.clone(),
+                    answer(Readiness::Conflict { key, version, queued }),
+                ));
+            }
             Err(readiness) => self.tell(from, answer(readiness)),
         }
         Ok(())
@@ -61,13 +74,15 @@ impl<C> Node<C> {
         if let Err(readiness) = self.admit_prepare(now, number, snapshot, at, &effects.writes) {
             return Ok(Err(readiness));
         }
-        let case = Case { txn: Some(txn), at, snapshot, serializable, effects: &effects };
+        let case =
+            Case { job: txn.job, txn: Some(txn), at, snapshot, serializable, effects: &effects };
         if let Some(objection) = self.objection(number, case, state)? {
             return Ok(Err(objection));
         }
         self.mark_reads(number, case);
         let ceiling = self.raise_ceiling(now, number, at).unwrap_or(0);
         if effects.writes.is_empty() {
+            self.leave_lines(now, number, txn.job, state)?;
             return Ok(Ok(ceiling));
         }
         let intent = Intent { txn, at, mutations: effects.writes };

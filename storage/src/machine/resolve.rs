@@ -145,6 +145,7 @@ impl<C> Node<C> {
         self.append(number, version, decision, rows.unwrap_or_default());
         if at.is_some() {
             self.unblocked.push_back((number, txn));
+            self.leave_lines(now, number, txn.job, state)?;
         }
         Ok(())
     }

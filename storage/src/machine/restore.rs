@@ -194,9 +194,16 @@ impl<C> Node<C> {
         let last = self.partitions[usize::from(number)].tail.last();
         // Epochs never fall along a log: this was cut off when a copy was taken over, or by
         // records that the state contains.
+        let partition = &mut self.partitions[usize::from(number)];
+        let stale = partition.stale.replace(index);
         if index <= applied || (record.epoch < last.epoch && !keeps_suffix) {
             return Ok(());
         }
+        if index > last.index + 1 && stale == Some(index - 1) {
+            // It stood behind what was passed over; what took its place comes later.
+            return Ok(());
+        }
+        partition.stale = None;
         if index > last.index + 1 {
             let expected = last.index + 1;
             return Err(RestoreError::Gap { partition: number, expected, found: index });

@@ -119,6 +119,7 @@ impl<C> Node<C> {
             partition.ceiling.forget_asked();
             partition.pins.clear();
             self.drop_coordinations(number, out);
+            self.drop_lines(number, out);
             self.forget_ends(number);
             out.push(Effect::Event(Event::Follows { partition: number }));
             if !self.has(Bug::AnswerByIndex) {
@@ -134,6 +135,7 @@ impl<C> Node<C> {
         partition.closed = Timestamp::ZERO;
         if matches!(before, Role::Primary(_)) {
             self.drop_coordinations(number, out);
+            self.drop_lines(number, out);
             self.forget_ends(number);
             out.push(Effect::Event(Event::Follows { partition: number }));
         }
