@@ -12,8 +12,8 @@ use std::collections::{BTreeSet, VecDeque};
 /// Records that one turn strikes off when the state has them: many at once would hold up others.
 const STRUCK_OFF: usize = 2_048;
 
-/// Batches on their way when no more pieces of a copy are asked for.
-const MOST_BATCHES: usize = 4;
+/// Further pieces of a copy are asked for when so many batches are before the last one at most.
+const MOST_BATCHES: u64 = 4;
 /// Rows that are kept in one piece: a longer list would be copied as it grows.
 const PIECE: usize = 1_024;
 
@@ -56,9 +56,9 @@ impl Applying {
         self.last + 1
     }
 
-    /// Whether the state is so far behind that nothing should be fetched for it.
-    pub(super) fn is_full(&self) -> bool {
-        self.batches.len() >= MOST_BATCHES
+    /// Whether what goes into `batch` is near its turn, so that more of the same may be fetched.
+    pub(super) const fn is_near(&self, batch: u64) -> bool {
+        batch <= self.done + MOST_BATCHES
     }
 
     /// Whether records have to be struck off.

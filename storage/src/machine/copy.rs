@@ -40,6 +40,8 @@ pub(super) struct Copying {
     next: Option<Blob>,
     /// What the copy stands for, once the first piece has come.
     mark: Option<Mark>,
+    /// The batch that has the latest piece.
+    batch: u64,
     /// The batch with which the last piece becomes durable, once that has come.
     ends: Option<u64>,
     ask_us: u64,
@@ -47,7 +49,7 @@ pub(super) struct Copying {
 
 impl Copying {
     pub(super) const fn new(floor: Position, begun: bool) -> Self {
-        Self { floor, begun, next: None, mark: None, ends: None, ask_us: 0 }
+        Self { floor, begun, next: None, mark: None, batch: 0, ends: None, ask_us: 0 }
     }
 }
 
@@ -119,7 +121,10 @@ impl<C> Node<C> {
         let epoch = partition.epoch;
         let Some(primary) = partition.primary().cloned() else { return };
         let Some(copying) = &mut partition.copying else { return };
-        if copying.ends.is_some() || now.mono_us < copying.ask_us || self.applying.is_full() {
+        if copying.ends.is_some()
+            || now.mono_us < copying.ask_us
+            || !self.applying.is_near(copying.batch)
+        {
             return;
         }
         copying.ask_us = now.mono_us + PIECE_AGAIN_US;
@@ -223,6 +228,9 @@ impl<C> Node<C> {
             // What was committed before comes before the copy.
             self.apply_gathered(out);
             self.give_up_state(number);
+        }
+        if let Some(copying) = &mut self.partitions[usize::from(number)].copying {
+            copying.batch = self.applying.next();
         }
         self.gather_piece(now, changes);
         if ends {
