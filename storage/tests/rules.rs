@@ -10,12 +10,13 @@ use catena_protocol::limit::{
 };
 use catena_protocol::message::commit::{Decided, End, Outcome};
 use catena_protocol::message::read::At;
-use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord};
+use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Position};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Written};
 use catena_protocol::placement::Member;
 use catena_protocol::{Code, DiskId, Fault, Timestamp};
-use catena_storage::machine::Settings;
+use catena_storage::machine::{Node, Settings};
+use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use rig::{
     PARTITIONS, Rig, START_US, but, commit, effects, job, key, put, read, record, request, scan,
     version, write,
@@ -476,4 +477,28 @@ fn epochs_grow_with_every_start() {
     rig.restart();
     assert_eq!(epochs(&rig), [2; PARTITIONS as usize]);
     let _ = request(1);
+}
+
+/// A branch that was cut off may have epochs above and below that of what took its place.
+#[test]
+fn all_of_a_branch_that_was_cut_off_is_passed_over() {
+    let mut state = MemoryState::default();
+    let applied = Position { epoch: 3, index: 1 };
+    let mark = Mark { applied, ..Mark::default() };
+    let changes = Changes { marks: vec![(0, mark)], ..Changes::default() };
+    state.apply(&[changes]).unwrap();
+    let record = |index, epoch| {
+        let (version, decision) = (Timestamp::ZERO, Decision::Epoch);
+        LogEntry::Record(LogRecord { partition: 0, epoch, index, version, decision })
+    };
+    let settings = Settings { partitions: PARTITIONS, ..Settings::default() };
+    let restored = |entries: Vec<LogEntry>| {
+        let mut node: Node<u64> = Node::new(settings.clone(), &state).unwrap();
+        node.restore(entries, &state).map(|()| node.log(0).last().unwrap().0)
+    };
+    let cut = vec![record(1, 1), record(2, 2), record(3, 4), record(4, 5)];
+    let taken = vec![record(1, 3), record(2, 6)];
+    let last = restored([cut, taken].concat()).unwrap();
+    assert_eq!(last, Position { epoch: 6, index: 2 });
+    assert!(restored(vec![record(1, 3), record(3, 4)]).is_err(), "a record is missing");
 }

@@ -155,7 +155,11 @@ impl Rig {
     /// Everything under way comes to its end, and the wall clock passes every version.
     pub fn settle(&mut self) {
         while self.sync() || self.apply() || self.goes_on() {}
-        if self.node.held() > 0 {
+        // Of those that stand in line each gets its turn.
+        for _ in 0..100 {
+            if self.node.held() == 0 {
+                break;
+            }
             self.advance(2_000_000);
             while self.sync() || self.apply() || self.goes_on() {}
         }
