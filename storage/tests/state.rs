@@ -64,10 +64,14 @@ fn op() -> impl Strategy<Value = Op> {
 fn changes(op: &Op, state: &MemoryState) -> Changes {
     let mut changes = Changes::default();
     match op {
+        // Nothing comes about at a time that may have been forgotten.
         Op::Put(partition, at, version, content) => changes.rows.push(Row {
             partition: *partition,
             key: key(*at),
-            stored: Stored { version: Timestamp(*version), content: content.clone() },
+            stored: Stored {
+                version: Timestamp(state.horizon().unwrap().0 + version),
+                content: content.clone(),
+            },
         }),
         Op::Request(partition, id, time) => changes.requests.push(Remembered {
             partition: *partition,
@@ -266,7 +270,9 @@ fn merges_change_nothing_that_can_be_read() {
                 0 => Content::Deleted,
                 _ => Content::Value(n.to_string().into()),
             };
-            Op::Put(1, (n % 8) as usize, round * 20 + n, content)
+            // Counted from the horizon.
+            let version = round * 20 + n - plain.horizon().unwrap().0;
+            Op::Put(1, (n % 8) as usize, version, content)
         };
         let mut all: Vec<Op> = (0..20).map(put).collect();
         all.push(Op::Forget((round * 20).saturating_sub(35), 0, 0));
