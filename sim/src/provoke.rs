@@ -19,7 +19,13 @@ impl Plan {
             }
             Bug::CommitOldEpochs => plan.short_reigns(),
             Bug::SyncedByIndex => plan.late_syncs(),
-            Bug::MergeCopy | Bug::CopyNotDurable => plan.copies(),
+            Bug::MergeCopy => plan.copies(),
+            Bug::CopyNotDurable => {
+                plan.copies();
+                // The power fails while a copy is on its way to the disk.
+                plan.apply_bytes = 0;
+                plan.state_us = (20_000, 300_000);
+            }
             Bug::CopyWithoutHorizon => plan.copies_from_the_future(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
                 plan.future_snapshots();
