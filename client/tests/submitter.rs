@@ -2,7 +2,7 @@
 //! an error tells the truth about whether it may have had an effect.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
-use catena_client::machine::submit::{Effect, Input, Known, Settings, Submitter, TURNS};
+use catena_client::machine::submit::{Effect, Input, Known, Settings, Submitter};
 use catena_protocol::clock::Now;
 use catena_protocol::message::finish::{Answer, Finished};
 use catena_protocol::message::submit::Submit;
@@ -76,7 +76,7 @@ impl Harness {
         &self.out
     }
 
-    fn turn(&self) -> u8 {
+    fn turn(&self) -> u64 {
         match &self.out[..] {
             [Effect::Send { turn, .. }] => *turn,
             other => panic!("expected one send, got {other:?}"),
@@ -161,7 +161,7 @@ fn a_message_that_is_refused_as_a_whole_answers_all_in_it() {
     h.run(1, 7, 5_000);
     let turn = h.turn();
     let fault = Some(Fault::new(Code::BadRequest, "malformed"));
-    h.give(Input::Refused { chain: chain(), turn: (turn + 1) % TURNS, fault: fault.clone() });
+    h.give(Input::Refused { chain: chain(), turn: turn + 1, fault: fault.clone() });
     assert!(h.out.is_empty());
     h.give(Input::Refused { chain: chain(), turn, fault });
     assert_eq!(h.fault().code, Code::BadRequest);
@@ -218,10 +218,9 @@ fn step() -> impl Strategy<Value = Step> {
 /// A whole run, with a scheduler that remembers what it ran.
 struct World {
     h: Harness,
-    flying: Vec<(u16, u8, u64)>,
+    flying: Vec<(u16, u64)>,
     questions: Vec<u16>,
     touched: BTreeSet<u64>,
-    turns: u64,
     ran: BTreeSet<u16>,
     calls: BTreeMap<u32, u16>,
     answered: BTreeSet<u32>,
@@ -235,12 +234,11 @@ impl World {
     }
 
     fn after(&mut self) {
-        self.turns += 1;
         for effect in std::mem::take(&mut self.h.out) {
             match effect {
                 Effect::Send { job: sent, turn } => {
                     let number = self.number(sent);
-                    self.flying.push((number, turn, self.turns));
+                    self.flying.push((number, turn));
                 }
                 Effect::AskStatus { job: asked } | Effect::AskResult { job: asked } => {
                     let number = self.number(asked);
@@ -267,16 +265,16 @@ impl World {
 
     fn take(&mut self, n: usize) -> Option<u16> {
         let at = n.checked_rem(self.flying.len())?;
-        let (number, _, sent_in) = self.flying.swap_remove(at);
-        self.touched.insert(sent_in);
+        let (number, turn) = self.flying.swap_remove(at);
+        self.touched.insert(turn);
         Some(number)
     }
 
     fn refuse(&mut self, n: usize) {
         let Some(at) = n.checked_rem(self.flying.len()) else { return };
-        let (_, turn, sent_in) = self.flying[at];
-        if self.turns - sent_in < u64::from(TURNS) && !self.touched.contains(&sent_in) {
-            self.flying.retain(|(_, _, other)| *other != sent_in);
+        let (_, turn) = self.flying[at];
+        if !self.touched.contains(&turn) {
+            self.flying.retain(|(_, other)| *other != turn);
             self.give(Input::Refused { chain: chain(), turn, fault: None });
         }
     }
@@ -341,7 +339,6 @@ proptest! {
             flying: Vec::new(),
             questions: Vec::new(),
             touched: BTreeSet::new(),
-            turns: 0,
             ran: BTreeSet::new(),
             calls: BTreeMap::new(),
             answered: BTreeSet::new(),

@@ -8,6 +8,7 @@ use catena_history::write_lines;
 use catena_sim::{Bug, Plan, Run, Sweep, SweepEnd, run, sweep};
 use clap::Parser;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::PathBuf;
@@ -140,10 +141,16 @@ fn all_hold(arguments: &Arguments) -> io::Result<bool> {
     Ok(end.failed.is_empty())
 }
 
-/// Says now and then how far a long run is.
+/// Says now and then how far a long run is, and at once which seed failed.
 fn progress(started: Instant) -> impl FnMut(&SweepEnd) + Send {
     let mut said = started;
+    let mut known = BTreeSet::new();
     move |end| {
+        for (seed, failure) in &end.failed {
+            if known.insert(*seed) {
+                eprintln!("seed {seed}: {failure}");
+            }
+        }
         if said.elapsed() >= PROGRESS {
             said = Instant::now();
             let rate = end.seeds as f64 / started.elapsed().as_secs_f64();
@@ -174,7 +181,7 @@ fn as_json(end: &SweepEnd, took: Duration) -> serde_json::Value {
         "seconds": took.as_secs_f64(),
         "simulated_us": end.simulated_us,
         "fewest_operations": end.fewest_operations,
-        "counts": end.tally.counts().collect::<std::collections::BTreeMap<_, _>>(),
+        "counts": end.tally.counts().collect::<BTreeMap<_, _>>(),
     })
 }
 

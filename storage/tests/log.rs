@@ -378,6 +378,11 @@ fn a_full_disk_and_a_failed_sync_are_errors_and_lose_nothing() {
     disk.fail_syncs(true);
     assert!(matches!(append(&mut log, &[record(7)]), Err(LogError::Disk { .. })));
     disk.fail_syncs(false);
+    let next = append(&mut log, &[record(8)]);
+    assert!(
+        matches!(next, Err(LogError::Spoiled)),
+        "it would stand where record 7 may be: {next:?}"
+    );
     disk.crash(Survival::Synced);
     assert_eq!(open(disk).unwrap().1, records);
 }

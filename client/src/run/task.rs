@@ -162,7 +162,7 @@ impl Task {
         }
     }
 
-    fn answered(&mut self, now: Now, turn: u8, chain: Name, message: &Message) {
+    fn answered(&mut self, now: Now, turn: u64, chain: Name, message: &Message) {
         let fault = fault_of(message.headers.as_ref());
         if fault.is_some() || message.status == Some(StatusCode::NO_RESPONDERS) {
             let input = Input::Refused { chain, turn, fault };

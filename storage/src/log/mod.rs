@@ -72,6 +72,10 @@ pub enum LogError {
         /// Its records.
         records: usize,
     },
+    /// A write or a sync has failed before. What the disk has of it is known only after a new
+    /// start: whatever is written behind it could take its place.
+    #[error("nothing can be written to the log any more, because a write or a sync of it failed")]
+    Spoiled,
 }
 
 /// An open log.
@@ -87,6 +91,8 @@ pub struct Log<D: Disk> {
     votes: BTreeMap<u16, Vote>,
     buffer: Vec<u8>,
     syncs: u64,
+    /// A write or a sync has failed.
+    spoiled: bool,
 }
 
 #[derive(Debug)]
@@ -181,6 +187,7 @@ impl<D: Disk> Log<D> {
             votes,
             buffer: Vec::new(),
             syncs: 0,
+            spoiled: false,
         })
     }
 
@@ -195,8 +202,8 @@ impl<D: Disk> Log<D> {
     /// Writes the entries as one batch and syncs.
     ///
     /// # Errors
-    /// [`LogError`]. Except for [`LogError::TooLarge`] (nothing was written) the log must not be
-    /// used any more.
+    /// [`LogError`]. After [`LogError::TooLarge`] nothing was written; after any other error nothing
+    /// can be any more, see [`LogError::Spoiled`].
     pub fn append<'a>(
         &mut self,
         entries: impl IntoIterator<Item = &'a Entry> + Clone,
@@ -206,12 +213,17 @@ impl<D: Disk> Log<D> {
         if count > BATCH_RECORDS || self.buffer.len() > BATCH_BYTES {
             return Err(LogError::TooLarge { bytes: self.buffer.len(), records: count });
         }
+        // Until it has gone well.
+        if std::mem::replace(&mut self.spoiled, true) {
+            return Err(LogError::Spoiled);
+        }
         if self.active.bytes >= self.segment_bytes {
             let batch = std::mem::take(&mut self.buffer);
             self.rotate()?;
             self.buffer = batch;
         }
         self.write_buffer()?;
+        self.spoiled = false;
         for entry in entries {
             self.active.reach.take(entry);
             if let Entry::Vote(vote) = entry {

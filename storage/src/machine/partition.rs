@@ -141,7 +141,7 @@ impl<C> Partition<C> {
 
     /// What is pending is newer than what the state has, unless the log here lacks rows that a
     /// copied state has.
-    fn newest<S: State>(
+    pub(super) fn newest<S: State>(
         &self,
         pending: Option<Stored>,
         key: &Key,

@@ -311,9 +311,7 @@ fn rows<C, S: State>(
                     Already::Forgotten => continue,
                     Already::No => {}
                 }
-                let pending = partition.pending.head(key);
-                let applied = state.newest(partition.number, key, before(record.version))?;
-                applied.into_iter().chain(pending).max_by_key(|stored| stored.version)
+                partition.newest(partition.pending.head(key), key, before(record.version), state)?
             }
             Change::Put(_) | Change::Delete => None,
         };

@@ -5,7 +5,7 @@
 //! whoever hands them over. First the contents become durable, then how far they reach; what is
 //! written twice, because a process died in between, is the same twice.
 
-use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
+use super::export::{Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::sweep::{Broom, Sweep};
 use super::{
     Changes, Content, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored,
@@ -214,75 +214,6 @@ impl FjallState {
         space.range((start, end)).map(|guard| guard.into_inner().map_err(failed("read")))
     }
 
-    fn export_txns(
-        &self,
-        partition: u16,
-        after: Option<&[u8]>,
-        pieces: &mut Pieces,
-    ) -> Result<bool, StateError> {
-        for entry in Self::entries(&self.txns, partition, after) {
-            let (place, bytes) = entry?;
-            let item = decode(&bytes).map_err(|_| garbled("a transaction"))?;
-            if !pieces.add(TXNS, &place[2..], place.len() + bytes.len(), item) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn export_rows(
-        &self,
-        partition: u16,
-        after: Option<&[u8]>,
-        pieces: &mut Pieces,
-    ) -> Result<bool, StateError> {
-        for entry in Self::entries(&self.data, partition, after) {
-            let (place, content) = entry?;
-            let (key, version) =
-                layout::parse_row(&place).ok_or_else(|| garbled("a record's key"))?;
-            let size = place.len() + content.len();
-            let item = Item::Row(key, version, Bytes::from(content).into());
-            if !pieces.add(ROWS, &place[2..], size, item) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn export_requests(
-        &self,
-        partition: u16,
-        after: Option<&[u8]>,
-        pieces: &mut Pieces,
-    ) -> Result<bool, StateError> {
-        for entry in Self::entries(&self.requests, partition, after) {
-            let (place, bytes) = entry?;
-            let (time, written): (Timestamp, Written) = kept(&bytes, "a remembered answer")?;
-            let id = place[2..].try_into().map_err(|_| garbled("a request id"))?;
-            let item = Item::Request(RequestId(id), time, written);
-            if !pieces.add(REQUESTS, &place[2..], place.len() + bytes.len(), item) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn export_outcomes(
-        &self,
-        partition: u16,
-        after: Option<&[u8]>,
-        pieces: &mut Pieces,
-    ) -> Result<bool, StateError> {
-        for entry in Self::entries(&self.outcomes, partition, after) {
-            let (place, bytes) = entry?;
-            let (_, outcome) = kept(&bytes, "an outcome")?;
-            if !pieces.add(OUTCOMES, &place[2..], bytes.len(), Item::Outcome(outcome)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// The rows of one key at or before `at`, newest first.
     fn rows(
         &self,
@@ -293,6 +224,29 @@ impl FjallState {
         let range = layout::row(partition, key, at)..layout::row_end(partition, key);
         self.data.range(range).map(|guard| parse(guard).map(|(_, stored)| stored))
     }
+}
+
+/// Makes what is copied from what is kept, at its place.
+type ToItem = fn(&[u8], Slice) -> Result<Item, StateError>;
+
+fn txn_item(_: &[u8], bytes: Slice) -> Result<Item, StateError> {
+    decode(&bytes).map_err(|_| garbled("a transaction"))
+}
+
+fn row_item(place: &[u8], content: Slice) -> Result<Item, StateError> {
+    let (key, version) = layout::parse_row(place).ok_or_else(|| garbled("a record's key"))?;
+    Ok(Item::Row(key, version, Bytes::from(content).into()))
+}
+
+fn request_item(place: &[u8], bytes: Slice) -> Result<Item, StateError> {
+    let (time, written) = kept(&bytes, "a remembered answer")?;
+    let id = place[2..].try_into().map_err(|_| garbled("a request id"))?;
+    Ok(Item::Request(RequestId(id), time, written))
+}
+
+fn outcome_item(_: &[u8], bytes: Slice) -> Result<Item, StateError> {
+    let (_, outcome) = kept(&bytes, "an outcome")?;
+    Ok(Item::Outcome(outcome))
 }
 
 /// The engine's own threads let go of a folder a little after whoever had it open. That nobody
@@ -407,14 +361,18 @@ impl State for FjallState {
     ) -> Result<(Vec<Item>, Option<Blob>), StateError> {
         let mut pieces = Pieces::new(bytes);
         for (kind, after) in rest(from) {
-            let more = match kind {
-                TXNS => self.export_txns(partition, after, &mut pieces)?,
-                ROWS => self.export_rows(partition, after, &mut pieces)?,
-                REQUESTS => self.export_requests(partition, after, &mut pieces)?,
-                _ => self.export_outcomes(partition, after, &mut pieces)?,
+            let (space, item): (_, ToItem) = match kind {
+                TXNS => (&self.txns, txn_item),
+                ROWS => (&self.data, row_item),
+                REQUESTS => (&self.requests, request_item),
+                _ => (&self.outcomes, outcome_item),
             };
-            if !more {
-                break;
+            for entry in Self::entries(space, partition, after) {
+                let (place, bytes) = entry?;
+                let size = place.len() + bytes.len();
+                if !pieces.add(kind, &place[2..], size, item(&place, bytes)?) {
+                    return Ok(pieces.finish());
+                }
             }
         }
         Ok(pieces.finish())

@@ -30,7 +30,7 @@ impl<C> Submitter<C> {
         &mut self,
         now: Now,
         chain: &Name,
-        turn: u8,
+        turn: u64,
         fault: Option<Fault>,
         out: &mut Vec<Effect<C>>,
     ) {
@@ -69,7 +69,7 @@ impl<C> Submitter<C> {
 
     pub(super) fn ask_status(&mut self, now: Now, place: Place, out: &mut Vec<Effect<C>>) {
         let Some(open) = self.open.get_mut(place) else { return };
-        if matches!(open.stage, Stage::Sent { .. }) {
+        if matches!(open.stage, Stage::Sent { .. } | Stage::Running) {
             open.may_have_arrived = true;
             open.silences += 1;
         }
@@ -86,7 +86,7 @@ impl<C> Submitter<C> {
         }
         match known {
             Known::Running => {
-                open.stage = Stage::Sent { turn: super::TURNS };
+                open.stage = Stage::Running;
                 self.wait_quietly(now, place);
             }
             Known::Ended => {

@@ -90,7 +90,7 @@ pub enum Input<C> {
         /// Which chain.
         chain: Name,
         /// In which turn; see [`Effect::Send`].
-        turn: u8,
+        turn: u64,
         /// Why; none: nobody was there.
         fault: Option<Fault>,
     },
@@ -125,9 +125,9 @@ pub enum Effect<C> {
     Send {
         /// Which.
         job: JobId,
-        /// Counts the times, modulo [`TURNS`], that `handle` began with an empty list of
-        /// effects. All jobs of one chain in one turn may go out as one message.
-        turn: u8,
+        /// Counts the times that `handle` began with an empty list of effects. All jobs of one
+        /// chain in one turn may go out as one message.
+        turn: u64,
     },
     /// Ask what became of a job.
     AskStatus {
@@ -148,9 +148,6 @@ pub enum Effect<C> {
     },
 }
 
-/// Turns are counted up to this.
-pub const TURNS: u8 = 64;
-
 /// Hands jobs to schedulers. Not shared: its owner calls it from one place.
 #[derive(Debug)]
 pub struct Submitter<C> {
@@ -160,7 +157,7 @@ pub struct Submitter<C> {
     bytes: usize,
     timers: Wheel<Place>,
     pace: Pace,
-    turn: u8,
+    turn: u64,
 }
 
 #[derive(Debug)]
@@ -181,8 +178,10 @@ struct Open<C> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// On its way, in this turn; or known to run.
-    Sent { turn: u8 },
+    /// On its way, in this turn.
+    Sent { turn: u64 },
+    /// Known to wait or run.
+    Running,
     /// Nobody was there; it will be sent again.
     Refused,
     /// It is asked what became of it.
@@ -206,7 +205,7 @@ impl<C> Submitter<C> {
     /// Takes one input; pushes what follows from it. Drain `out` before the next turn.
     pub fn handle(&mut self, now: Now, input: Input<C>, out: &mut Vec<Effect<C>>) {
         if out.is_empty() {
-            self.turn = (self.turn + 1) % TURNS;
+            self.turn += 1;
         }
         match input {
             Input::Run { caller, chain, submit, deadline_us } => {
