@@ -27,6 +27,7 @@ impl Plan {
                 plan.state_us = (20_000, 300_000);
             }
             Bug::CopyWithoutHorizon => plan.copies_from_the_future(),
+            Bug::CopyRevives => plan.copies_in_pieces(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
                 plan.future_snapshots();
             }
@@ -242,6 +243,14 @@ impl Plan {
         self.load.snapshots = 40;
         self.load.deletes = 8;
         self.apply_bytes = 0;
+    }
+
+    /// Copies that take so long that what came with their first pieces is old before the last.
+    fn copies_in_pieces(&mut self) {
+        self.copies_from_the_future();
+        self.message_bytes = 400;
+        self.load.deletes = 20;
+        self.state_us = (5_000, 100_000);
     }
 
     /// Reads at snapshots ahead of the clocks, just before another one leads.

@@ -41,6 +41,8 @@ pub enum Bug {
     CopyNotDurable,
     /// Whoever takes a copy of the state still answers for the past that is missing in it.
     CopyWithoutHorizon,
+    /// What is forgotten while a copy is taken is not missed in its later pieces.
+    CopyRevives,
     /// A node whose data is gone votes as the one that it was.
     WipedVoter,
     /// The applied index is kept apart from the data.
@@ -106,7 +108,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -125,6 +127,7 @@ impl Bug {
         Self::MergeCopy,
         Self::CopyNotDurable,
         Self::CopyWithoutHorizon,
+        Self::CopyRevives,
         Self::WipedVoter,
         Self::MarkApart,
         Self::AnswerEarly,

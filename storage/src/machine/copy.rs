@@ -9,19 +9,20 @@
 //!
 //! What was here before is cleared first: a copy is never merged with something older, or what
 //! was forgotten elsewhere would come back. The pieces may hold more than the state at the mark,
-//! never less; what is more comes again with the log and is the same. The copy counts once it is
-//! durable as a whole. Until then the replica stands for nothing but the promise not to help a
+//! never less; what is more comes again with the log and is the same. What is forgotten here while
+//! pieces are still to come takes along what these have of the same record. The copy counts once it
+//! is durable as a whole. Until then the replica stands for nothing but the promise not to help a
 //! log that is behind what the others have.
 
 use super::role::Role;
 use super::tail::Tail;
 use super::{Bug, Effect, Event, Node};
 use crate::state::{Changes, Mark, State, StateError};
-use catena_protocol::Blob;
 use catena_protocol::clock::Now;
-use catena_protocol::message::gossip::{Line, Piece};
+use catena_protocol::message::gossip::{Item, Line, Piece};
 use catena_protocol::message::replicate::Position;
 use catena_protocol::placement::Member;
+use catena_protocol::{Blob, Key, Timestamp};
 use std::collections::BTreeMap;
 
 /// The same piece is asked for again after this.
@@ -38,6 +39,8 @@ pub(super) struct Copying {
     begun: bool,
     /// Which piece comes next.
     next: Option<Blob>,
+    /// With which version of which record the last piece ended.
+    last: Option<(Key, Timestamp)>,
     /// What the copy stands for, once the first piece has come.
     mark: Option<Mark>,
     /// The batch that has the latest piece.
@@ -49,7 +52,25 @@ pub(super) struct Copying {
 
 impl Copying {
     pub(super) const fn new(floor: Position, begun: bool) -> Self {
-        Self { floor, begun, next: None, mark: None, batch: 0, ends: None, ask_us: 0 }
+        Self { floor, begun, next: None, last: None, mark: None, batch: 0, ends: None, ask_us: 0 }
+    }
+}
+
+impl Copying {
+    /// A piece may go on with older versions of the record with which the last one ended. If that
+    /// version lies at or before the horizon, it has superseded them; and if it said that the
+    /// record is gone, it may have been forgotten since: they would come back to life.
+    fn without_superseded(&mut self, mut items: Vec<Item>, horizon: Timestamp) -> Vec<Item> {
+        let before = match items.last() {
+            Some(Item::Row(key, version, _)) => self.last.replace((key.clone(), *version)),
+            _ => self.last.take(),
+        };
+        if let Some((record, version)) = before
+            && version <= horizon
+        {
+            items.retain(|item| !matches!(item, Item::Row(key, ..) if *key == record));
+        }
+        items
     }
 }
 
@@ -64,6 +85,7 @@ impl<C> super::partition::Partition<C> {
             && copying.ends.is_none()
         {
             copying.next = None;
+            copying.last = None;
             copying.mark = None;
             copying.ask_us = 0;
         }
@@ -182,6 +204,7 @@ impl<C> Node<C> {
         let number = piece.partition;
         let merges = self.has(Bug::MergeCopy);
         let forgets_less = self.has(Bug::CopyWithoutHorizon);
+        let revives = self.has(Bug::CopyRevives);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
             return Ok(());
@@ -214,10 +237,12 @@ impl<C> Node<C> {
         copying.begun = true;
         let ends = piece.next.is_none();
         copying.next = piece.next;
+        let forgotten = if revives { Timestamp::ZERO } else { self.horizon };
+        let items = copying.without_superseded(piece.items, forgotten);
         let floor = copying.floor;
         let clear = (first && !merges).then_some(number);
         let mut changes = Changes { clear, ..Changes::default() };
-        changes.take(number, piece.items);
+        changes.take(number, items);
         if ends {
             partition.mark = Mark { floor: mark.applied, ..mark };
         } else {
