@@ -34,7 +34,7 @@ impl Cluster {
             }
             Fault::Term => self.terminate(blow).await?,
             Fault::Cut | Fault::WorkerCut | Fault::SchedulerCut => {
-                self.weather(blow, |w| (w.deaf, w.mute) = (true, true))
+                self.weather(blow, |w| (w.deaf, w.mute) = (true, true));
             }
             Fault::Deaf => self.weather(blow, |w| w.deaf = true),
             Fault::Mute => self.weather(blow, |w| w.mute = true),

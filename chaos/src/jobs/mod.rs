@@ -52,6 +52,8 @@ use tokio::time;
 const CALLERS: usize = 16;
 /// How long it may take until chains and accounts are there.
 const BEGIN: Duration = Duration::from_secs(60);
+/// Most that is said to be wrong, one by one.
+const MOST_WRONG: usize = 20;
 /// More orders than a shop can sell.
 const MOST_ORDERS: usize = 10_000;
 
@@ -144,7 +146,17 @@ pub(crate) async fn judge(
     wrong.extend(bank::judge(&closed.entries, &fates, &ends.accounts));
     wrong.extend(shop::judge(&closed.entries, &fates, &ends.shops));
     wrong.extend(lists::judge(&closed.entries, &fates, &ends.lists));
-    Ok(Judged { closed, fates, wrong })
+    Ok(Judged { closed, fates, wrong: some(wrong) })
+}
+
+/// The first, and how many more there are: one fault of a store shows in many jobs.
+fn some(mut wrong: Vec<String>) -> Vec<String> {
+    let more = wrong.len().saturating_sub(MOST_WRONG);
+    wrong.truncate(MOST_WRONG);
+    if more > 0 {
+        wrong.push(format!("{more} more of these"));
+    }
+    wrong
 }
 
 async fn ends(store: &Store, entries: &[Entry], deadline: time::Instant) -> Result<Ends, Error> {
