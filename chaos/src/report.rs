@@ -151,6 +151,16 @@ impl Report {
         rows
     }
 
+    fn write_operations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{:<20} {:>9} {:>9} {:>9}", "operations", ANSWERED, UNKNOWN, REFUSED)?;
+        for (what, [answered, unknown, refused]) in self.rows() {
+            writeln!(f, "{what:<20} {answered:>9} {unknown:>9} {refused:>9}")?;
+        }
+        let [answered, unknown, refused] = ENDS.map(|end| self.total(end));
+        writeln!(f, "{:<20} {answered:>9} {unknown:>9} {refused:>9}", "all")?;
+        write_errors(f, &self.errors)
+    }
+
     /// The same as JSON.
     pub fn json(&self) -> Value {
         let operations: serde_json::Map<String, Value> = self
@@ -283,13 +293,9 @@ fn write_errors(
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}, {:.0} s under load", self.seed, self.ran.as_secs_f64())?;
-        writeln!(f, "\n{:<20} {:>9} {:>9} {:>9}", "operations", ANSWERED, UNKNOWN, REFUSED)?;
-        for (what, [answered, unknown, refused]) in self.rows() {
-            writeln!(f, "{what:<20} {answered:>9} {unknown:>9} {refused:>9}")?;
+        if !self.ends.is_empty() {
+            self.write_operations(f)?;
         }
-        let [answered, unknown, refused] = ENDS.map(|end| self.total(end));
-        writeln!(f, "{:<20} {answered:>9} {unknown:>9} {refused:>9}", "all")?;
-        write_errors(f, &self.errors)?;
         if let Some(jobs) = &self.jobs {
             write!(f, "{jobs}")?;
         }
@@ -307,7 +313,10 @@ impl fmt::Display for Report {
             }
         }
         if self.is_good() {
-            writeln!(f, "\ngood: linearizable, nothing acknowledged is missing")?;
+            writeln!(f)?;
+            if !self.ends.is_empty() {
+                writeln!(f, "good: linearizable, nothing acknowledged is missing")?;
+            }
             if self.jobs.is_some() {
                 writeln!(f, "good: jobs have a serial order, and each is there once or never")?;
             }

@@ -40,3 +40,17 @@ impl FromStr for Workload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_has_what_its_name_says() {
+        let has = |name: &str| name.parse().map(|one: Workload| (one.has_store(), one.has_jobs()));
+        assert_eq!(has("store"), Ok((true, false)));
+        assert_eq!(has("jobs"), Ok((false, true)));
+        assert_eq!(has("all"), Ok((true, true)));
+        assert!(has("bank").unwrap_err().to_string().contains("`bank`"));
+    }
+}

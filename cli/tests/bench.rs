@@ -70,7 +70,6 @@ async fn contention_shows_what_a_hot_key_costs() {
     let all: Vec<_> = keys.iter().flat_map(|keys| [1, 2, 8].map(|n| (*keys, n))).collect();
     assert_eq!(measured, all);
     for line in &lines {
-        assert!(line["per_s"].as_f64().unwrap() > 0.0, "{line}");
         assert!(line["p99_us"].as_u64() >= line["p50_us"].as_u64(), "{line}");
         assert!(line["attempts"].as_f64().unwrap() >= 1.0, "{line}");
         assert!(line["most_attempts"].as_u64().unwrap() >= 1, "{line}");
@@ -91,7 +90,6 @@ async fn by_hand_measures_the_same_chain_twice() {
     assert_eq!(measured, [(3, "home"), (3, "two"), (1, "home"), (1, "two")]);
     for line in &lines {
         for system in ["by_hand", "catena"] {
-            assert!(line[system]["per_s"].as_f64().unwrap() > 0.0, "{system}: {line}");
             assert!(line[system]["p99_us"].as_u64() >= line[system]["p50_us"].as_u64(), "{line}");
             assert!(line[system]["messages_per_op"].as_f64().unwrap() > 0.0, "{line}");
         }

@@ -14,18 +14,23 @@
 
 use crate::command::bench::steps::key;
 use crate::failure::Failure;
+use async_nats::jetstream;
+use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::{self, UpdateErrorKind};
-use async_nats::{Client, HeaderMap, Message, jetstream};
+use async_nats::{Client, HeaderMap, Message, Request};
 use bytes::Bytes;
 use catena_link::{Settings, connect};
 use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "by-hand";
 /// Instances of a step share its messages.
 const GROUP: &str = "steps";
+/// How long an answer may take. What is slow is measured, and no error.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages that a service works on at a time.
 const AT_ONCE: usize = 512;
 /// Where a step says which revision it has seen of which key.
@@ -70,11 +75,11 @@ impl ByHand {
         let client = connected(urls, 0).await?;
         let config =
             kv::Config { bucket: BUCKET.to_owned(), num_replicas: replicas, ..Default::default() };
-        jetstream::new(client.clone()).create_key_value(config).await.map_err(Failure::new)?;
+        context(&client).create_key_value(config).await.map_err(Failure::new)?;
         let mut services = JoinSet::new();
         for (at, step) in Step::ALL.into_iter().enumerate() {
             let client = connected(urls, at).await?;
-            let bucket = jetstream::new(client.clone()).get_key_value(BUCKET).await;
+            let bucket = context(&client).get_key_value(BUCKET).await;
             let bucket = bucket.map_err(Failure::new)?;
             let group = client.queue_subscribe(step.subject(), GROUP.to_owned()).await;
             let messages = group.map_err(Failure::new)?;
@@ -91,7 +96,7 @@ impl ByHand {
 
     /// Gives every key its first value, as a user's program would find them.
     pub(super) async fn prepare(&self, keys: &[String], payload: usize) -> Result<(), Failure> {
-        let bucket = jetstream::new(self.client.clone()).get_key_value(BUCKET).await;
+        let bucket = context(&self.client).get_key_value(BUCKET).await;
         let bucket = bucket.map_err(Failure::new)?;
         for key in keys {
             let value: Bytes = vec![b'x'; payload].into();
@@ -113,12 +118,18 @@ pub(super) struct Caller(Client);
 impl Caller {
     /// Sends an input and waits for the result.
     pub(super) async fn run(&self, input: Bytes) -> Result<(), Failure> {
-        let answer = self.0.request(Step::Pass.subject(), input).await.map_err(Failure::new)?;
+        let request = Request::new().payload(input).timeout(Some(PATIENCE));
+        let answer = self.0.send_request(Step::Pass.subject(), request).await;
+        let answer = answer.map_err(Failure::new)?;
         match answer.headers.as_ref().and_then(|headers| headers.get(FAILED)) {
             Some(why) => Err(Failure::new(format!("the chain by hand failed: {why}"))),
             None => Ok(()),
         }
     }
+}
+
+fn context(client: &Client) -> jetstream::Context {
+    ContextBuilder::new().timeout(PATIENCE).build(client.clone())
 }
 
 async fn connected(urls: &[String], at: usize) -> Result<Client, Failure> {
@@ -206,4 +217,39 @@ fn read_key(payload: &Bytes) -> Result<&str, Failure> {
 
 fn written_key(payload: &Bytes) -> Result<&str, Failure> {
     key(payload, 1).ok_or_else(|| Failure::new("the input names no record to write"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::command::bench::steps::input;
+    use catena_testing::{NatsServer, within};
+
+    const CHAINS: u64 = 20;
+
+    /// The last revision after so many chains at once, all about the same records.
+    async fn revision(read: &str, write: &str) -> u64 {
+        let server = NatsServer::start().await;
+        let hand = ByHand::start(&[server.url().to_owned()], 1).await.unwrap();
+        hand.prepare(&[write.to_owned()], 64).await.unwrap();
+        let mut chains = JoinSet::new();
+        for _ in 0..CHAINS {
+            let (caller, input) = (hand.caller(), input(read, write, 64));
+            chains.spawn(async move { caller.run(input).await });
+        }
+        while let Some(ended) = within(30, "the end of a chain", chains.join_next()).await {
+            ended.unwrap().unwrap();
+        }
+        let bucket = context(&hand.client).get_key_value(BUCKET).await.unwrap();
+        bucket.entry(write).await.unwrap().unwrap().revision
+    }
+
+    #[tokio::test]
+    async fn every_chain_writes_once_however_many_want_the_same_record() {
+        for (read, write) in [("k0000001", "k0000001"), ("k0000001", "k0000002")] {
+            assert_eq!(revision(read, write).await, 1 + CHAINS, "{read}, {write}");
+        }
+    }
 }
