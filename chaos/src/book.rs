@@ -37,6 +37,11 @@ impl Book {
         Self { began: Instant::now(), pages: Mutex::new(Pages { recorder, seen }), limit }
     }
 
+    /// When it was begun.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Microseconds since the book was begun.
     pub(crate) fn now_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)

@@ -1,12 +1,13 @@
-//! The cluster under attack: a NATS server and three storage nodes, all of them processes.
+//! The cluster under attack: a NATS server, three storage nodes, and, where jobs are run, workers
+//! and schedulers, all of them processes.
 //!
 //! Whatever of it ends without having been asked to is a complaint, and is started again.
 
 use crate::failure::Failure;
-use crate::node::Node;
-use crate::schedule::NODES;
+use crate::node::{Node, Programs};
 use catena_link::{Link, Settings, connect};
 use catena_nats_server::{NatsServer, Options};
+use catena_protocol::subject::Role;
 use rand::Rng;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -28,14 +29,19 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one with everything below `folder`, and waits until it serves.
-    pub(crate) async fn start(program: &Path, folder: &Path) -> Result<Self, Failure> {
+    /// Starts one of services of these roles with everything below `folder`, and waits until it
+    /// serves.
+    pub(crate) async fn start(
+        programs: &Programs,
+        roles: &[Role],
+        folder: &Path,
+    ) -> Result<Self, Failure> {
         let port = free_port()?;
         let options = Options { folder: folder.join("nats"), port, extra: String::new() };
         let nats = NatsServer::start(options).await?;
-        let mut nodes = Vec::with_capacity(NODES);
-        for number in 0..NODES {
-            nodes.push(Node::start(number, program, folder, port).await?);
+        let mut nodes = Vec::with_capacity(roles.len());
+        for number in 0..roles.len() {
+            nodes.push(Node::start(number, roles, programs, folder, port).await?);
         }
         let link = connect(Settings::url(nats.url()), "catena-chaos-watch", true).await?;
         let mut cluster = Self { nodes, nats: Some(nats), link, complaints: Vec::new() };
@@ -51,10 +57,15 @@ impl Cluster {
         self.nats.as_ref().map(NatsServer::url)
     }
 
-    /// Waits until every node answers; complains about those that do not, or that ended.
+    /// Connection of the driver itself.
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Waits until every service answers; complains about those that do not, or that ended.
     pub(crate) async fn ready(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + READY;
-        for number in 0..NODES {
+        for number in 0..self.nodes.len() {
             while !self.answers(number).await {
                 self.revive().await?;
                 if Instant::now() > deadline {
@@ -71,7 +82,8 @@ impl Cluster {
     }
 
     async fn answers(&self, number: usize) -> bool {
-        let subject = format!("$SRV.PING.catena-storage.{}", self.nodes[number].id);
+        let Node { role, id, .. } = &self.nodes[number];
+        let subject = format!("$SRV.PING.catena-{role}.{id}");
         let asked = self.link.client.request(subject, "".into());
         matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(_)))
     }

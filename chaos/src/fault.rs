@@ -1,5 +1,6 @@
 //! What can go wrong, by name.
 
+use catena_protocol::subject::Role;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -7,9 +8,9 @@ use std::str::FromStr;
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// Nodes get SIGKILL and start again with their data.
+    /// Storage nodes get SIGKILL and start again with their data.
     Kill,
-    /// Nodes get SIGSTOP, later SIGCONT: they wake up and do not know what they missed.
+    /// Storage nodes get SIGSTOP, later SIGCONT: they wake up and do not know what they missed.
     Stop,
     /// A node gets SIGTERM, must end well, and starts again.
     Term,
@@ -33,13 +34,25 @@ pub enum Fault {
     SyncFails,
     /// A node's disk is gone: it starts again with an empty one.
     Wipe,
-    /// All nodes get SIGKILL at once and start again.
+    /// Workers get SIGKILL and start again.
+    WorkerKill,
+    /// Workers get SIGSTOP, later SIGCONT: they go on with jobs that others run by then.
+    WorkerStop,
+    /// Nothing gets to or from workers.
+    WorkerCut,
+    /// Schedulers get SIGKILL and start again.
+    SchedulerKill,
+    /// Schedulers get SIGSTOP, later SIGCONT.
+    SchedulerStop,
+    /// Nothing gets to or from schedulers.
+    SchedulerCut,
+    /// All services get SIGKILL at once and start again.
     KillAll,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::Kill,
         Self::Stop,
         Self::Term,
@@ -53,6 +66,12 @@ impl Fault {
         Self::DiskFull,
         Self::SyncFails,
         Self::Wipe,
+        Self::WorkerKill,
+        Self::WorkerStop,
+        Self::WorkerCut,
+        Self::SchedulerKill,
+        Self::SchedulerStop,
+        Self::SchedulerCut,
         Self::KillAll,
     ];
 
@@ -72,6 +91,12 @@ impl Fault {
             Self::DiskFull => "disk-full",
             Self::SyncFails => "sync-fails",
             Self::Wipe => "wipe",
+            Self::WorkerKill => "worker-kill",
+            Self::WorkerStop => "worker-stop",
+            Self::WorkerCut => "worker-cut",
+            Self::SchedulerKill => "scheduler-kill",
+            Self::SchedulerStop => "scheduler-stop",
+            Self::SchedulerCut => "scheduler-cut",
             Self::KillAll => "kill-all",
         }
     }
@@ -79,9 +104,11 @@ impl Fault {
     /// How long it lasts before it is healed, in milliseconds.
     pub(crate) const fn lasts_ms(self) -> Range<u64> {
         match self {
-            Self::Kill => 100..3_000,
-            Self::Stop => 200..5_000,
-            Self::Cut | Self::Deaf | Self::Mute => 500..6_000,
+            Self::Kill | Self::WorkerKill | Self::SchedulerKill => 100..3_000,
+            Self::Stop | Self::WorkerStop | Self::SchedulerStop => 200..5_000,
+            Self::Cut | Self::Deaf | Self::Mute | Self::WorkerCut | Self::SchedulerCut => {
+                500..6_000
+            }
             Self::Slow | Self::NatsStop => 500..3_000,
             Self::NatsKill => 100..1_500,
             Self::DiskFull | Self::SyncFails | Self::Wipe | Self::KillAll => 1..1_000,
@@ -89,9 +116,22 @@ impl Fault {
         }
     }
 
-    /// Whether it may hit two nodes at once; then only safety counts.
+    /// Whose it is; none: of the NATS server, or of everybody.
+    pub(crate) const fn role(self) -> Option<Role> {
+        match self {
+            Self::NatsKill | Self::NatsStop | Self::KillAll => None,
+            Self::WorkerKill | Self::WorkerStop | Self::WorkerCut => Some(Role::Worker),
+            Self::SchedulerKill | Self::SchedulerStop | Self::SchedulerCut => Some(Role::Scheduler),
+            _ => Some(Role::Storage),
+        }
+    }
+
+    /// Whether it may hit two of a role at once; then only safety counts.
     pub(crate) const fn may_hit_two(self) -> bool {
-        matches!(self, Self::Kill | Self::Stop | Self::Cut | Self::Deaf | Self::Mute)
+        match self {
+            Self::Kill | Self::Stop | Self::Cut | Self::Deaf | Self::Mute => true,
+            _ => matches!(self.role(), Some(Role::Worker | Role::Scheduler)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Exit status: 0 nothing is wrong, 1 something is, 2 the run could not be done.
 
-use catena_chaos::{Failure, Fault, Plan, Report, run};
+use catena_chaos::{Failure, Fault, Plan, Report, Workload, is_worker, run, work};
 use clap::Parser;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Kills, stops, cuts off and starves storage nodes and the NATS server of a small cluster while
+/// Kills, stops, cuts off and starves the services and the NATS server of a small cluster while
 /// clients use it, then judges whether everything that they saw can be.
 ///
 /// Ctrl-C heals everything and judges what there is.
@@ -22,6 +22,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     catena: Option<PathBuf>,
 
+    /// What clients do: `store` (single keys), `jobs`, or `all`
+    #[arg(long, default_value = "all")]
+    workload: Workload,
+
     /// For how long things are broken, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -30,7 +34,7 @@ struct Options {
     #[arg(long)]
     seed: Option<u64>,
 
-    /// Clients, each with one operation under way at a time
+    /// Clients of the store, each with one operation under way at a time
     #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     clients: usize,
 
@@ -38,9 +42,13 @@ struct Options {
     #[arg(long, default_value_t = 10, value_parser = at_least_one)]
     keys: usize,
 
-    /// Operations per second, of all clients together
+    /// Operations per second, of all clients of the store together
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
+
+    /// Jobs per second, of all their callers together
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    job_rate: u32,
 
     /// Kinds of faults, as in kill,stop,cut; default: all
     #[arg(long, value_delimiter = ',')]
@@ -77,17 +85,28 @@ impl Options {
             clients: self.clients,
             keys: self.keys,
             per_second: self.rate,
+            jobs_per_second: self.job_rate,
+            workload: self.workload,
             faults,
             keep: self.keep,
-            ..Plan::new(program)
+            // Workers are processes of this same program.
+            ..Plan::new(program, vec![std::env::current_exe()?.into()])
         })
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if is_worker() {
+        return ended(work().await.map(|()| true));
+    }
     let options = Options::parse();
-    match judged(&options).await.and_then(|report| print(&report, options.json)) {
+    let report = Box::pin(judged(&options)).await;
+    ended(report.and_then(|report| print(&report, options.json)))
+}
+
+fn ended(good: Result<bool, Failure>) -> ExitCode {
+    match good {
         Ok(good) if good => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(failure) => {

@@ -1,46 +1,64 @@
-//! One storage node: its process, its disk, its way to the NATS server.
+//! One service: its process, its way to the NATS server, and, of a storage node, its disk.
 
+use crate::jobs::as_worker;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::schedule::{NODES, SMALL_DISK};
 use crate::small_disk::SmallDisk;
+use catena_protocol::subject::Role;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
-/// A storage node, running or not.
+/// What services are processes of.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// The binary `catena`.
+    pub(crate) catena: PathBuf,
+    /// A program that calls `catena_chaos::work`, with its arguments.
+    pub(crate) worker: Vec<OsString>,
+}
+
+/// A service, running or not.
 pub(crate) struct Node {
     pub(crate) id: String,
+    pub(crate) role: Role,
     pub(crate) process: Process,
     pub(crate) proxy: Proxy,
-    /// Only where it can be mounted.
+    /// Only of a storage node, and only where it can be mounted.
     pub(crate) disk: Option<SmallDisk>,
-    program: PathBuf,
+    programs: Programs,
     folder: PathBuf,
 }
 
 impl Node {
-    /// Starts node number `number` with an empty folder below `folder`.
+    /// Starts the service at `number` among those of the given roles; a storage node gets an empty
+    /// folder below `folder`.
     pub(crate) async fn start(
         number: usize,
-        program: &Path,
+        roles: &[Role],
+        programs: &Programs,
         folder: &Path,
         nats: u16,
     ) -> io::Result<Self> {
-        let id = id(number);
+        let role = roles[number];
+        let id = id(role, roles[..number].iter().filter(|before| **before == role).count());
         let data = folder.join(&id);
         std::fs::create_dir_all(&data)?;
         let disk = if number == SMALL_DISK { SmallDisk::mount(&data).ok() } else { None };
         let proxy = Proxy::start(nats).await?;
-        let command = command(Command::new(program), &id, folder, &proxy);
+        let command = Command::new(program(role, programs)?);
+        let command = command_of(command, role, &id, programs, folder, &proxy);
         let process = Process::start(command, &log(folder, &id))?;
-        let (program, folder) = (program.to_owned(), folder.to_owned());
-        Ok(Self { id, process, proxy, disk, program, folder })
+        let (programs, folder) = (programs.clone(), folder.to_owned());
+        Ok(Self { id, role, process, proxy, disk, programs, folder })
     }
 
     /// Starts it again with what is in its folder. Whatever ran before is killed.
     pub(crate) async fn start_again(&mut self) -> io::Result<()> {
-        self.launch(Command::new(&self.program)).await
+        let program = Command::new(program(self.role, &self.programs)?);
+        self.launch(program).await
     }
 
     /// The same, but in each thread the `sync`th sync that it asks for fails.
@@ -50,14 +68,15 @@ impl Node {
         strace.args(["-D", "-f", "-q", "--seccomp-bpf", "-o", "/dev/null"]);
         strace.args(["-e", "trace=fdatasync,fsync", "-e"]);
         strace.arg(format!("inject=fdatasync,fsync:error=EIO:when={sync}"));
-        strace.arg(&self.program);
+        strace.arg(program(self.role, &self.programs)?);
         self.launch(strace).await
     }
 
     async fn launch(&mut self, program: Command) -> io::Result<()> {
         self.process.kill().await?;
-        let command = command(program, &self.id, &self.folder, &self.proxy);
-        self.process = Process::start(command, &log(&self.folder, &self.id))?;
+        let (id, folder) = (&self.id, &self.folder);
+        let command = command_of(program, self.role, id, &self.programs, folder, &self.proxy);
+        self.process = Process::start(command, &log(folder, id))?;
         Ok(())
     }
 
@@ -69,23 +88,48 @@ impl Node {
     }
 }
 
-fn id(number: usize) -> String {
-    format!("s{}", number + 1)
+fn id(role: Role, number: usize) -> String {
+    match role {
+        Role::Storage => format!("s{}", number + 1),
+        role => format!("{role}-{}", number + 1),
+    }
 }
 
 fn log(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.log"))
 }
 
-fn command(mut command: Command, id: &str, folder: &Path, proxy: &Proxy) -> Command {
+fn program(role: Role, programs: &Programs) -> io::Result<OsString> {
+    match role {
+        Role::Worker => programs.worker.first().cloned(),
+        _ => Some(programs.catena.clone().into()),
+    }
+    .ok_or_else(|| io::Error::other("the program of workers is not known"))
+}
+
+fn command_of(
+    mut command: Command,
+    role: Role,
+    id: &str,
+    programs: &Programs,
+    folder: &Path,
+    proxy: &Proxy,
+) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("NATS_") || name.starts_with("CATENA_") {
             command.env_remove(&*name);
         }
     }
-    command.env("CATENA_MEMBERS", (0..NODES).map(self::id).collect::<Vec<_>>().join(","));
-    command.args(["--server", &proxy.url(), "storage", "--id", id, "--data"]);
-    command.arg(folder.join(id));
+    match role {
+        Role::Worker => as_worker(command.args(&programs.worker[1..]), id, &proxy.url()),
+        Role::Scheduler => command.args(["--server", &proxy.url(), "scheduler", "--id", id]),
+        Role::Storage => {
+            let members: Vec<String> = (0..NODES).map(|n| self::id(role, n)).collect();
+            command.env("CATENA_MEMBERS", members.join(","));
+            command.args(["--server", &proxy.url(), "storage", "--id", id, "--data"]);
+            command.arg(folder.join(id))
+        }
+    };
     command
 }

@@ -2,7 +2,9 @@
 
 use crate::book::{ANSWERED, REFUSED, Seen, UNKNOWN};
 use crate::fault::Fault;
-use crate::gaps::{Gap, between};
+use crate::gaps::between;
+use crate::jobs::{Entry, Fate, Judged, Sums, Told};
+use crate::plan::Plan;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +14,7 @@ use std::time::Duration;
 /// When something was broken.
 pub(crate) struct Event {
     pub(crate) fault: Fault,
-    /// Whether it left no majority of nodes; then nothing need be answered.
+    /// Whether it left no majority of its role; then nothing need be answered.
     pub(crate) most: bool,
     /// Microseconds of the book's clock.
     pub(crate) at_us: u64,
@@ -20,13 +22,28 @@ pub(crate) struct Event {
     pub(crate) skipped: Option<String>,
 }
 
-/// What one kind of fault did.
+/// What one kind of fault did: each time, for how long nothing was answered.
 #[derive(Clone, Debug, Default)]
 struct Effect {
     struck: usize,
     skipped: Option<String>,
-    gaps: Vec<Gap>,
+    any_key: Vec<Duration>,
+    worst_key: Vec<Duration>,
+    any_job: Vec<Duration>,
 }
+
+/// What became of jobs.
+#[derive(Clone, Debug, Default)]
+struct Jobs {
+    /// By what they were for, in the order of [`COLUMNS`].
+    ends: BTreeMap<&'static str, [u64; 4]>,
+    costs: Sums,
+    errors: BTreeMap<String, (u64, String)>,
+}
+
+/// What a caller was told, and, where it was told nothing that settles it, whether the job took
+/// effect all the same.
+const COLUMNS: [&str; 4] = ["done", "failed", "unknown", "of these done"];
 
 /// What a run did and found.
 #[derive(Clone, Debug)]
@@ -35,13 +52,21 @@ pub struct Report {
     ran: Duration,
     ends: BTreeMap<(&'static str, &'static str), u64>,
     errors: BTreeMap<String, (u64, String)>,
+    jobs: Option<Jobs>,
     effects: BTreeMap<(Fault, bool), Effect>,
     wrong: Vec<String>,
     folder: Option<PathBuf>,
 }
 
 impl Report {
-    pub(crate) fn new(seed: u64, slots: usize, seen: Seen, events: &[Event], end_us: u64) -> Self {
+    pub(crate) fn new(
+        plan: &Plan,
+        seen: Seen,
+        jobs: Option<&(Judged, Sums)>,
+        events: &[Event],
+        end_us: u64,
+    ) -> Self {
+        let done = jobs.map(|(judged, _)| done(&judged.closed.entries)).unwrap_or_default();
         let mut effects: BTreeMap<(Fault, bool), Effect> = BTreeMap::new();
         for (number, event) in events.iter().enumerate() {
             let effect = effects.entry((event.fault, event.most)).or_default();
@@ -51,11 +76,26 @@ impl Report {
             }
             effect.struck += 1;
             let until = events.get(number + 1).map_or(end_us, |next| next.at_us);
-            effect.gaps.push(between(&seen.answers, slots, event.at_us, until));
+            if plan.workload.has_store() {
+                let gap = between(&seen.answers, plan.keys, event.at_us, until);
+                effect.any_key.push(gap.any);
+                effect.worst_key.push(gap.one);
+            }
+            if plan.workload.has_jobs() {
+                effect.any_job.push(between(&done, 1, event.at_us, until).any);
+            }
         }
         let Seen { ends, errors, .. } = seen;
-        let ran = Duration::from_micros(end_us);
-        Self { seed, ran, ends, errors, effects, wrong: Vec::new(), folder: None }
+        Self {
+            seed: plan.seed,
+            ran: Duration::from_micros(end_us),
+            ends,
+            errors,
+            wrong: jobs.map(|(judged, _)| judged.wrong.clone()).unwrap_or_default(),
+            jobs: jobs.map(|(judged, costs)| Jobs::new(judged, costs)),
+            effects,
+            folder: None,
+        }
     }
 
     pub(crate) fn found(&mut self, wrong: impl IntoIterator<Item = String>) {
@@ -82,6 +122,11 @@ impl Report {
         self.total(ANSWERED)
     }
 
+    /// Jobs whose caller was told that they took effect.
+    pub fn done(&self) -> u64 {
+        self.jobs.iter().flat_map(|jobs| jobs.ends.values()).map(|[done, ..]| done).sum()
+    }
+
     /// Kinds of faults that happened.
     pub fn kinds(&self) -> usize {
         let struck = self.effects.iter().filter(|(_, effect)| effect.struck > 0);
@@ -106,6 +151,16 @@ impl Report {
         rows
     }
 
+    fn write_operations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{:<20} {:>9} {:>9} {:>9}", "operations", ANSWERED, UNKNOWN, REFUSED)?;
+        for (what, [answered, unknown, refused]) in self.rows() {
+            writeln!(f, "{what:<20} {answered:>9} {unknown:>9} {refused:>9}")?;
+        }
+        let [answered, unknown, refused] = ENDS.map(|end| self.total(end));
+        writeln!(f, "{:<20} {answered:>9} {unknown:>9} {refused:>9}", "all")?;
+        write_errors(f, &self.errors)
+    }
+
     /// The same as JSON.
     pub fn json(&self) -> Value {
         let operations: serde_json::Map<String, Value> = self
@@ -124,6 +179,7 @@ impl Report {
             "seed": self.seed,
             "seconds": self.ran.as_secs_f64(),
             "operations": operations,
+            "jobs": self.jobs.as_ref().map(Jobs::json),
             "faults": faults,
             "folder": self.folder,
         })
@@ -140,58 +196,130 @@ fn row((fault, most): &(Fault, bool)) -> String {
 
 const ENDS: [&str; 3] = [ANSWERED, UNKNOWN, REFUSED];
 
-impl Effect {
-    fn json(&self) -> Value {
-        let [any, any_most, one, one_most] = self.times();
-        json!({
-            "struck": self.struck,
-            "skipped": self.skipped,
-            "any_key_ms": { "median": any, "max": any_most },
-            "worst_key_ms": { "median": one, "max": one_most },
-        })
+impl Jobs {
+    fn new(judged: &Judged, costs: &Sums) -> Self {
+        let mut ends: BTreeMap<&'static str, [u64; 4]> = BTreeMap::new();
+        for (entry, fate) in judged.closed.entries.iter().zip(&judged.fates) {
+            let row = ends.entry(entry.job.aim.name()).or_default();
+            match entry.told {
+                Told::Done(..) => row[0] += 1,
+                Told::Refused(_) => row[1] += 1,
+                Told::Unknown(_) => {
+                    row[2] += 1;
+                    row[3] += u64::from(matches!(fate, Fate::Committed(..)));
+                }
+            }
+        }
+        Self { ends, costs: costs.clone(), errors: judged.closed.errors.clone() }
     }
 
-    /// Median and maximum without an answer about any key, and about the worst, in milliseconds.
-    fn times(&self) -> [u128; 4] {
-        let (any, any_most) = middle_and_most(self.gaps.iter().map(|gap| gap.any));
-        let (one, one_most) = middle_and_most(self.gaps.iter().map(|gap| gap.one));
-        [any, any_most, one, one_most]
+    fn json(&self) -> Value {
+        let row = |(aim, row): (&&str, &[u64; 4])| {
+            let counts: serde_json::Map<String, Value> = COLUMNS
+                .iter()
+                .zip(row)
+                .map(|(name, count)| (name.replace(' ', "_"), (*count).into()))
+                .collect();
+            ((*aim).to_owned(), Value::Object(counts))
+        };
+        let rows: serde_json::Map<String, Value> = self.ends.iter().map(row).collect();
+        json!({ "by_aim": rows, "at_least": self.costs })
     }
 }
 
-fn middle_and_most(times: impl Iterator<Item = Duration>) -> (u128, u128) {
-    let mut times: Vec<u128> = times.map(|time| time.as_millis()).collect();
+impl fmt::Display for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [done, failed, unknown, of_these] = COLUMNS;
+        writeln!(f, "\n{:<20} {done:>9} {failed:>9} {unknown:>9} {of_these:>14}", "jobs")?;
+        let mut all = [0; 4];
+        for (aim, row) in &self.ends {
+            let [done, failed, unknown, of_these] = row;
+            writeln!(f, "{aim:<20} {done:>9} {failed:>9} {unknown:>9} {of_these:>14}")?;
+            all.iter_mut().zip(row).for_each(|(all, one)| *all += one);
+        }
+        let [done, failed, unknown, of_these] = all;
+        writeln!(f, "{:<20} {done:>9} {failed:>9} {unknown:>9} {of_these:>14}", "all")?;
+        let costs = self.costs.iter().map(|(what, count)| format!("{count} {what}"));
+        writeln!(f, "  at least: {}", costs.collect::<Vec<_>>().join(", "))?;
+        write_errors(f, &self.errors)
+    }
+}
+
+/// When jobs were done, in order.
+fn done(entries: &[Entry]) -> Vec<(u64, usize)> {
+    let done = entries.iter().filter(|entry| matches!(entry.told, Told::Done(..)));
+    let mut done: Vec<(u64, usize)> = done.map(|entry| (entry.told_us, 0)).collect();
+    done.sort_unstable();
+    done
+}
+
+impl Effect {
+    fn json(&self) -> Value {
+        let times = |times: &[Duration]| {
+            middle_and_most(times).map(|(median, max)| json!({ "median": median, "max": max }))
+        };
+        json!({
+            "struck": self.struck,
+            "skipped": self.skipped,
+            "any_key_ms": times(&self.any_key),
+            "worst_key_ms": times(&self.worst_key),
+            "any_job_ms": times(&self.any_job),
+        })
+    }
+}
+
+/// Median and maximum in milliseconds; none of nothing.
+fn middle_and_most(times: &[Duration]) -> Option<(u128, u128)> {
+    let mut times: Vec<u128> = times.iter().map(Duration::as_millis).collect();
     times.sort_unstable();
-    let at = |at: usize| times.get(at).copied().unwrap_or(0);
-    (at(times.len() / 2), at(times.len().saturating_sub(1)))
+    Some((*times.get(times.len() / 2)?, *times.last()?))
+}
+
+/// The same for people.
+fn both(times: &[Duration]) -> String {
+    middle_and_most(times).map_or_else(|| "-".to_owned(), |(mid, most)| format!("{mid} {most:>6}"))
+}
+
+fn write_errors(
+    f: &mut fmt::Formatter<'_>,
+    errors: &BTreeMap<String, (u64, String)>,
+) -> fmt::Result {
+    for (kind, (count, example)) in errors {
+        writeln!(f, "  {count} x {kind}, such as: {example}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}, {:.0} s under load", self.seed, self.ran.as_secs_f64())?;
-        writeln!(f, "\n{:<20} {:>9} {:>9} {:>9}", "operations", ANSWERED, UNKNOWN, REFUSED)?;
-        for (what, [answered, unknown, refused]) in self.rows() {
-            writeln!(f, "{what:<20} {answered:>9} {unknown:>9} {refused:>9}")?;
+        if !self.ends.is_empty() {
+            self.write_operations(f)?;
         }
-        let [answered, unknown, refused] = ENDS.map(|end| self.total(end));
-        writeln!(f, "{:<20} {answered:>9} {unknown:>9} {refused:>9}", "all")?;
-        for (kind, (count, example)) in &self.errors {
-            writeln!(f, "  {count} x {kind}, such as: {example}")?;
+        if let Some(jobs) = &self.jobs {
+            write!(f, "{jobs}")?;
         }
-        writeln!(f, "\n{:<20} {:>6}   longest time without an answer, in ms", "faults", "struck")?;
-        writeln!(f, "{:<27}   any key: median, max   worst key: median, max", "")?;
+        let what = "longest time without an answer, in ms: median, max";
+        writeln!(f, "\n{:<24} {:>6}   {what}", "faults", "struck")?;
+        writeln!(f, "{:<31} {:>16} {:>16} {:>16}", "", "any key", "worst key", "any job")?;
         for (fault, effect) in &self.effects {
-            let fault = row(fault);
-            let [any, any_most, one, one_most] = effect.times();
-            let struck = effect.struck;
-            write!(f, "{fault:<20} {struck:>6}   {any:>15} {any_most:>6} {one:>19} {one_most:>6}")?;
+            let (fault, struck) = (row(fault), effect.struck);
+            let [any, worst, job] =
+                [&effect.any_key, &effect.worst_key, &effect.any_job].map(|times| both(times));
+            write!(f, "{fault:<24} {struck:>6} {any:>16} {worst:>16} {job:>16}")?;
             match &effect.skipped {
                 Some(why) => writeln!(f, "   skipped: {why}")?,
                 None => writeln!(f)?,
             }
         }
         if self.is_good() {
-            writeln!(f, "\ngood: linearizable, nothing acknowledged is missing")?;
+            writeln!(f)?;
+            if !self.ends.is_empty() {
+                writeln!(f, "good: linearizable, nothing acknowledged is missing")?;
+            }
+            if self.jobs.is_some() {
+                writeln!(f, "good: jobs have a serial order, and each is there once or never")?;
+            }
         }
         for wrong in &self.wrong {
             writeln!(f, "\nWRONG: {wrong}")?;

@@ -5,17 +5,18 @@ use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::fault::Fault;
+use crate::jobs::{self, Judged};
 use crate::judge::judge;
 use crate::outcome::text;
 use crate::plan::Plan;
 use crate::report::{Event, Report};
-use crate::schedule::{Blow, NODES, Schedule};
+use crate::schedule::{Blow, Schedule, roles};
 use crate::strike::Struck;
 use catena_client::{Client as Connection, Options, Store};
 use catena_history::{FinalRead, History, write_lines};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,31 +42,73 @@ pub async fn run(
 ) -> Result<Report, Failure> {
     let folder = tempfile::Builder::new().prefix("catena-chaos-").tempdir()?;
     tell(&format!("seed {}; everything is in {}", plan.seed, folder.path().display()));
-    let mut cluster = Cluster::start(&plan.program, folder.path()).await?;
+    let roles = roles(plan.workload.has_jobs());
+    let mut cluster = Cluster::start(&plan.programs(), &roles, folder.path()).await?;
     let book = Arc::new(Book::new(plan.limit()));
-    let load = Load::start(plan, &cluster, &book).await?;
+    let mut loads = Loads::start(plan, &cluster, &book).await?;
     let events = attack(plan, &mut cluster, &book, stop, &tell).await?;
     let end_us = book.now_us();
-    load.end().await?;
-    tell("the load has ended; all nodes are killed once more, then every key is read");
+    let (history, seen) = loads.end_store(&book).await?;
+    let told = loads.end_jobs().await?;
+    tell("the load has ended; everything is killed once more, then every key is read");
     crash_all(&mut cluster).await?;
-    let (history, seen) = book.close();
+    let jobs = match told {
+        None => None,
+        Some((closed, sums)) => {
+            tell(&format!("{} jobs are judged", closed.entries.len()));
+            judged_jobs(&mut cluster, closed, book.now_us()).await?.map(|judged| (judged, sums))
+        }
+    };
     let reads = last_reads(&mut cluster, &history).await?;
     tell(&format!("{} operations are judged", history.operations().len()));
-    let mut report = Report::new(plan.seed, plan.keys, seen.clone(), &events, end_us);
+    let mut report = Report::new(plan, seen.clone(), jobs.as_ref(), &events, end_us);
     let (history, wrong) = judged(history, seen, reads).await?;
     cluster.revive().await?;
     report.found(std::mem::take(&mut cluster.complaints));
     report.found(wrong);
     drop(cluster);
     if plan.keep || !report.is_good() {
-        keep(&history, folder.path())?;
+        keep(&history, jobs.map(|(judged, _)| judged).as_ref(), folder.path())?;
         report.kept(folder.keep());
     }
     Ok(report)
 }
 
-/// Clients at work. Dropped, they end.
+/// Everything that uses the cluster while it is broken. Dropped, it ends.
+struct Loads {
+    store: Option<Load>,
+    jobs: Option<jobs::Load>,
+}
+
+impl Loads {
+    async fn start(plan: &Plan, cluster: &Cluster, book: &Arc<Book>) -> Result<Self, Failure> {
+        let jobs = match plan.workload.has_jobs() {
+            true => Some(jobs::Load::start(plan, cluster, book.began()).await?),
+            false => None,
+        };
+        let store = match plan.workload.has_store() {
+            true => Some(Load::start(plan, cluster, book).await?),
+            false => None,
+        };
+        Ok(Self { store, jobs })
+    }
+
+    async fn end_store(&mut self, book: &Book) -> Result<(History, Seen), Failure> {
+        if let Some(store) = self.store.take() {
+            store.end().await?;
+        }
+        Ok(book.close())
+    }
+
+    async fn end_jobs(&mut self) -> Result<Option<(jobs::Closed, jobs::Sums)>, Failure> {
+        match self.jobs.take() {
+            Some(jobs) => Ok(Some(jobs.end().await?)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Clients of the store at work. Dropped, they end.
 struct Load {
     clients: JoinSet<Result<(), Failure>>,
     stop: watch::Sender<bool>,
@@ -112,7 +155,8 @@ async fn attack(
     tell: &impl Fn(&str),
 ) -> Result<Vec<Event>, Failure> {
     let end = Instant::now() + plan.lasts;
-    let mut schedule = Schedule::new(plan.seed, &plan.faults);
+    let roles = cluster.nodes.iter().map(|node| node.role).collect();
+    let mut schedule = Schedule::new(plan.seed, &plan.faults, roles);
     let mut events = Vec::new();
     loop {
         let blow = schedule.next();
@@ -150,7 +194,8 @@ async fn one_blow(
         Struck::Skipped(why) => Some(why),
     };
     cluster.complaints[complaints..].iter().for_each(|complaint| tell(complaint));
-    Ok(Event { fault: *fault, most: nodes.len() > NODES / 2, at_us, skipped })
+    let all = cluster.nodes.iter().filter(|node| Some(node.role) == fault.role()).count();
+    Ok(Event { fault: *fault, most: nodes.len() * 2 > all, at_us, skipped })
 }
 
 /// Waits until then. Returns whether it was stopped before.
@@ -158,11 +203,11 @@ async fn waits(until: Instant, stop: &mut watch::Receiver<bool>) -> bool {
     timeout_at(until, stop.wait_for(|stop| *stop)).await.is_ok_and(|stopped| stopped.is_ok())
 }
 
-/// What is acknowledged must also survive this.
+/// What is acknowledged must also survive this, and nothing is under way behind it.
 async fn crash_all(cluster: &mut Cluster) -> Result<(), Failure> {
     let blow = Blow {
         fault: Fault::KillAll,
-        nodes: (0..NODES).collect(),
+        nodes: (0..cluster.nodes.len()).collect(),
         lasts: Duration::ZERO,
         after: Duration::ZERO,
         delay: Duration::ZERO,
@@ -210,6 +255,25 @@ async fn last_read(
     }
 }
 
+/// None: not everything could be read, which is a complaint.
+async fn judged_jobs(
+    cluster: &mut Cluster,
+    closed: jobs::Closed,
+    now_us: u64,
+) -> Result<Option<Judged>, Failure> {
+    let store = connect(cluster).await?.store().clone();
+    // Each outcome and record takes a fraction of a millisecond.
+    let patience = READABLE + Duration::from_millis(5 * closed.entries.len() as u64);
+    match jobs::judge(closed, &store, now_us, Instant::now() + patience).await {
+        Ok(judged) => Ok(Some(judged)),
+        Err(error) => {
+            let what = format!("what jobs did cannot be read {patience:?} after all is healed");
+            cluster.complaints.push(format!("{what}: {error}"));
+            Ok(None)
+        }
+    }
+}
+
 /// The judgement takes a processor for a while.
 async fn judged(
     history: History,
@@ -223,7 +287,12 @@ async fn judged(
     Ok(judged.await.map_err(std::io::Error::other)?)
 }
 
-fn keep(history: &History, folder: &Path) -> Result<(), Failure> {
+fn keep(history: &History, jobs: Option<&Judged>, folder: &Path) -> Result<(), Failure> {
     let file = File::create(folder.join("history.jsonl"))?;
-    Ok(write_lines(history, BufWriter::new(file))?)
+    write_lines(history, BufWriter::new(file))?;
+    let mut file = BufWriter::new(File::create(folder.join("jobs.txt"))?);
+    for (entry, fate) in jobs.iter().flat_map(|jobs| jobs.closed.entries.iter().zip(&jobs.fates)) {
+        writeln!(file, "{entry:?} {fate:?}")?;
+    }
+    Ok(file.flush()?)
 }

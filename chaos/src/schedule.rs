@@ -4,26 +4,30 @@
 //! anything is broken.
 
 use crate::fault::Fault;
+use catena_protocol::subject::Role;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use std::time::Duration;
 
-/// The storage nodes of the cluster.
+/// The storage nodes of the cluster, the first of its services.
 pub(crate) const NODES: usize = 3;
+/// The workers behind them, and the schedulers behind these, where jobs are run.
+const WORKERS: usize = 2;
+const SCHEDULERS: usize = 2;
 /// Whose disk can be full.
 pub(crate) const SMALL_DISK: usize = 0;
 /// Whose disk gets lost. Always the same: nobody outside sees when every partition has voted the
 /// replacement in, and two lost disks of three lose data by design.
 const LOSES_DISK: usize = 2;
-/// Part of the faults that hit two nodes where they can.
+/// Part of the faults that hit two services where they can.
 const TWO: f64 = 0.2;
 
 /// One fault at work.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Blow {
     pub(crate) fault: Fault,
-    /// Which nodes; none: it is about the NATS server.
+    /// Which services; none: it is about the NATS server.
     pub(crate) nodes: Vec<usize>,
     /// How long it stays.
     pub(crate) lasts: Duration,
@@ -37,16 +41,29 @@ pub(crate) struct Blow {
     pub(crate) sync: u32,
 }
 
+/// What services a cluster has, with and without those that run jobs.
+pub(crate) fn roles(jobs: bool) -> Vec<Role> {
+    let (workers, schedulers) = if jobs { (WORKERS, SCHEDULERS) } else { (0, 0) };
+    let of = |role, count| std::iter::repeat_n(role, count);
+    let storage = of(Role::Storage, NODES);
+    storage.chain(of(Role::Worker, workers)).chain(of(Role::Scheduler, schedulers)).collect()
+}
+
 /// An endless sequence of faults.
 pub(crate) struct Schedule {
     rng: StdRng,
     kinds: Vec<Fault>,
     bag: Vec<Fault>,
+    roles: Vec<Role>,
 }
 
 impl Schedule {
-    pub(crate) fn new(seed: u64, kinds: &[Fault]) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), kinds: kinds.to_vec(), bag: Vec::new() }
+    /// Faults of these kinds for services of these roles; kinds that are about none of them do not
+    /// happen.
+    pub(crate) fn new(seed: u64, kinds: &[Fault], roles: Vec<Role>) -> Self {
+        let can = |kind: &&Fault| kind.role().is_none_or(|role| roles.contains(&role));
+        let kinds = kinds.iter().filter(can).copied().collect();
+        Self { rng: StdRng::seed_from_u64(seed), kinds, bag: Vec::new(), roles }
     }
 
     /// The next fault; none: there are no kinds.
@@ -72,9 +89,10 @@ impl Schedule {
             Fault::NatsKill | Fault::NatsStop => Vec::new(),
             Fault::DiskFull => vec![SMALL_DISK],
             Fault::Wipe => vec![LOSES_DISK],
-            Fault::KillAll => (0..NODES).collect(),
+            Fault::KillAll => (0..self.roles.len()).collect(),
             _ => {
-                let mut nodes: Vec<usize> = (0..NODES).collect();
+                let of_role = |at: &usize| Some(self.roles[*at]) == fault.role();
+                let mut nodes: Vec<usize> = (0..self.roles.len()).filter(of_role).collect();
                 nodes.shuffle(&mut self.rng);
                 let two = fault.may_hit_two() && self.rng.random_bool(TWO);
                 nodes.truncate(if two { 2 } else { 1 });
@@ -92,7 +110,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn blows(seed: u64, count: usize) -> Vec<Blow> {
-        let mut schedule = Schedule::new(seed, &Fault::ALL);
+        let mut schedule = Schedule::new(seed, &Fault::ALL, roles(true));
         (0..count).map(|_| schedule.next().unwrap()).collect()
     }
 
@@ -102,7 +120,7 @@ mod tests {
         assert_ne!(blows(7, 40), blows(8, 40));
         let kinds: BTreeSet<Fault> = blows(9, Fault::ALL.len()).iter().map(|b| b.fault).collect();
         assert_eq!(kinds.len(), Fault::ALL.len());
-        assert_eq!(Schedule::new(1, &[]).next(), None);
+        assert_eq!(Schedule::new(1, &[], roles(true)).next(), None);
     }
 
     #[test]
@@ -114,5 +132,19 @@ mod tests {
         let two = blows.iter().filter(|b| b.nodes.len() == 2).count();
         assert!((10..250).contains(&two), "{two}");
         assert!(blows.iter().all(|b| b.nodes.len() <= 2 || b.fault == Fault::KillAll));
+    }
+
+    #[test]
+    fn faults_hit_who_they_are_about_and_only_who_is_there() {
+        let all = roles(true);
+        for blow in blows(2, 1_000) {
+            let right = |at: &usize| blow.fault.role().is_none_or(|role| all[*at] == role);
+            assert!(blow.nodes.iter().all(right), "{blow:?}");
+        }
+        let mut schedule = Schedule::new(3, &Fault::ALL, roles(false));
+        for _ in 0..1_000 {
+            let blow = schedule.next().unwrap();
+            assert!(blow.nodes.iter().all(|at| *at < NODES), "{blow:?}");
+        }
     }
 }

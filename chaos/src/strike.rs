@@ -26,10 +26,16 @@ impl Cluster {
     /// Breaks something. What it broke stays so until `heal`.
     pub(crate) async fn strike(&mut self, blow: &Blow) -> Result<Struck, Failure> {
         match blow.fault {
-            Fault::Kill | Fault::KillAll => self.kill(blow).await?,
-            Fault::Stop => self.signal(blow, "STOP").await?,
+            Fault::Kill | Fault::WorkerKill | Fault::SchedulerKill | Fault::KillAll => {
+                self.kill(blow).await?;
+            }
+            Fault::Stop | Fault::WorkerStop | Fault::SchedulerStop => {
+                self.signal(blow, "STOP").await?;
+            }
             Fault::Term => self.terminate(blow).await?,
-            Fault::Cut => self.weather(blow, |w| (w.deaf, w.mute) = (true, true)),
+            Fault::Cut | Fault::WorkerCut | Fault::SchedulerCut => {
+                self.weather(blow, |w| (w.deaf, w.mute) = (true, true));
+            }
             Fault::Deaf => self.weather(blow, |w| w.deaf = true),
             Fault::Mute => self.weather(blow, |w| w.mute = true),
             Fault::Slow => self.weather(blow, |w| w.delay = blow.delay),
@@ -49,8 +55,15 @@ impl Cluster {
     /// Undoes what `strike` did with the same blow.
     pub(crate) async fn heal(&mut self, blow: &Blow) -> Result<(), Failure> {
         match blow.fault {
-            Fault::Stop => self.signal(blow, "CONT").await?,
-            Fault::Cut | Fault::Deaf | Fault::Mute | Fault::Slow => self.clear(blow),
+            Fault::Stop | Fault::WorkerStop | Fault::SchedulerStop => {
+                self.signal(blow, "CONT").await?;
+            }
+            Fault::Cut
+            | Fault::Deaf
+            | Fault::Mute
+            | Fault::Slow
+            | Fault::WorkerCut
+            | Fault::SchedulerCut => self.clear(blow),
             Fault::Reset => {}
             Fault::NatsKill => {
                 if let Some(nats) = self.nats.take() {
@@ -62,9 +75,13 @@ impl Cluster {
                 self.struck(blow).filter_map(|n| n.disk.as_ref()).try_for_each(|d| d.empty())?;
                 self.start_again(blow).await?;
             }
-            Fault::Kill | Fault::KillAll | Fault::Term | Fault::Wipe | Fault::SyncFails => {
-                self.start_again(blow).await?;
-            }
+            Fault::Kill
+            | Fault::WorkerKill
+            | Fault::SchedulerKill
+            | Fault::KillAll
+            | Fault::Term
+            | Fault::Wipe
+            | Fault::SyncFails => self.start_again(blow).await?,
         }
         Ok(())
     }

@@ -55,3 +55,47 @@ async fn failover_says_how_long_each_kill_stopped_writes() {
     assert_eq!(all["kills"], 2);
     assert_eq!(longest(all), longest(first).max(longest(second)));
 }
+
+#[tokio::test]
+async fn contention_shows_what_a_hot_key_costs() {
+    let few = ["--in-flight", "1,2,8", "--payload", "128", "--seconds", "0.2"];
+    let mut lines = bench(&[&["--case", "contention"][..], &few].concat()).await;
+    let last = lines.pop().unwrap();
+    assert!(last["ratio"].is_number(), "{last}");
+    let measured: Vec<_> = lines
+        .iter()
+        .map(|line| (line["keys"].as_str().unwrap(), line["in_flight"].as_u64().unwrap()))
+        .collect();
+    let keys = ["zipf 0", "zipf 0.9", "zipf 1.2", "one key"];
+    let all: Vec<_> = keys.iter().flat_map(|keys| [1, 2, 8].map(|n| (*keys, n))).collect();
+    assert_eq!(measured, all);
+    for line in &lines {
+        assert!(line["p99_us"].as_u64() >= line["p50_us"].as_u64(), "{line}");
+        assert!(line["attempts"].as_f64().unwrap() >= 1.0, "{line}");
+        assert!(line["most_attempts"].as_u64().unwrap() >= 1, "{line}");
+    }
+    // Eight that want one key can not all be first.
+    let attempts = |line: &Value| line["attempts"].as_f64().unwrap();
+    assert!(attempts(&lines[11]) > attempts(&lines[9]), "{lines:?}");
+}
+
+#[tokio::test]
+async fn by_hand_measures_the_same_chain_twice() {
+    let few = ["--in-flight", "4", "--payload", "128", "--seconds", "0.2"];
+    let lines = bench(&[&["--case", "by-hand"][..], &few].concat()).await;
+    let measured: Vec<_> = lines
+        .iter()
+        .map(|line| (line["replicas"].as_u64().unwrap(), line["where"].as_str().unwrap()))
+        .collect();
+    assert_eq!(measured, [(3, "home"), (3, "two"), (1, "home"), (1, "two")]);
+    for line in &lines {
+        for system in ["by_hand", "catena"] {
+            assert!(line[system]["p99_us"].as_u64() >= line[system]["p50_us"].as_u64(), "{line}");
+            assert!(line[system]["messages_per_op"].as_f64().unwrap() > 0.0, "{line}");
+        }
+        assert!(line["syncs_per_op"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    let rounds = |line: &Value| line["rounds_per_commit"].as_f64().unwrap();
+    assert_eq!([rounds(&lines[0]), rounds(&lines[2]), rounds(&lines[3])], [1.0, 1.0, 1.0]);
+    assert!((1.0..=2.0).contains(&rounds(&lines[1])), "{}", lines[1]);
+}

@@ -65,6 +65,10 @@ pub(crate) enum Choice {
     Replicated,
     /// How long partitions are without a primary when storage nodes are killed.
     Failover,
+    /// Jobs that rewrite records which others want too.
+    Contention,
+    /// Chains with a commit beside the same written by hand.
+    ByHand,
 }
 
 impl ValueEnum for Choice {
@@ -77,6 +81,8 @@ impl ValueEnum for Choice {
             Self::Kind(Kind::StoreCas),
             Self::Replicated,
             Self::Failover,
+            Self::Contention,
+            Self::ByHand,
         ]
     }
 
@@ -90,6 +96,14 @@ impl ValueEnum for Choice {
             Self::Failover => Some(
                 PossibleValue::new("failover")
                     .help("Time until partitions take writes again when storage nodes are killed"),
+            ),
+            Self::Contention => Some(
+                PossibleValue::new("contention")
+                    .help("Jobs that read and rewrite records which others want too"),
+            ),
+            Self::ByHand => Some(
+                PossibleValue::new("by-hand")
+                    .help("Chains that commit, beside the same by hand over JetStream KV"),
             ),
         }
     }

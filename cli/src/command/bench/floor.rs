@@ -156,7 +156,7 @@ async fn keep_in_flight(
         for answer in ready {
             let lane = lane_of(&answer.payload)?;
             let at = sent.get_mut(lane).ok_or_else(|| Failure::new("not a lane"))?;
-            if *at >= counting_from {
+            if now >= counting_from {
                 counted.saturating_record(now.duration_since(*at).as_micros() as u64);
             }
             total += 1;

@@ -5,19 +5,23 @@
 //! run in this process against the same server, one after the other, repeated `--rounds` times;
 //! medians are printed.
 //!
-//! Two cases are about several storage nodes and run in processes of their own: `replicated`
-//! beside JetStream KV, and `failover`.
+//! Four cases are about several storage nodes, which run in processes of their own: `replicated`
+//! beside JetStream KV, `failover`, `contention`, and `by-hand` beside services written by hand.
 
+mod by_hand;
 mod case;
 mod catena;
+mod contention;
 mod drive;
 mod failover;
 mod floor;
 mod leaders;
 mod median;
+mod platform;
 mod program;
 mod replicated;
 mod report;
+mod steps;
 mod storage_nodes;
 mod touch;
 
@@ -31,13 +35,16 @@ use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// In flight unless something else is asked for.
+const IN_FLIGHT: [usize; 3] = [1, 64, 256];
+
 /// Measures chains and store operations beside the bare cost of NATS.
 ///
 /// Starts a NATS server and a cluster of its own with data in a temporary folder; NATS_URL and
 /// other connection settings are not used.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// What to measure; default: all but `replicated` and `failover`
+    /// What to measure; default: all in one process, without several storage nodes
     #[arg(long = "case", value_enum, value_delimiter = ',', value_name = "CASE")]
     cases: Vec<Choice>,
 
@@ -49,8 +56,8 @@ pub(crate) struct Bench {
     #[arg(long, value_delimiter = ',', default_values_t = [128, 4096], value_name = "BYTES")]
     payload: Vec<usize>,
 
-    /// Jobs or operations in flight
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
+    /// Jobs or operations in flight; default: 1,64,256, in case `contention` 1,16,64,256
+    #[arg(long, value_delimiter = ',')]
     in_flight: Vec<usize>,
 
     /// Time of one measurement
@@ -65,7 +72,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 3)]
     workers: usize,
 
-    /// Replicas of case `replicated`: 1 compares one node with one server
+    /// Replicas of cases `replicated` and `by-hand`: 1 compares one node with one server
     #[arg(long, value_delimiter = ',', default_values_t = [3, 1])]
     replicas: Vec<usize>,
 
@@ -106,7 +113,18 @@ impl Bench {
         if self.cases.contains(&Choice::Failover) {
             Box::pin(failover::run(self.kills, self.json)).await?;
         }
+        if self.cases.contains(&Choice::Contention) {
+            Box::pin(self.contention(time)).await?;
+        }
+        if self.cases.contains(&Choice::ByHand) {
+            Box::pin(self.by_hand(time)).await?;
+        }
         Ok(())
+    }
+
+    /// What is in flight where a case has these of its own.
+    fn in_flight_or(&self, own: &[usize]) -> Vec<usize> {
+        if self.in_flight.is_empty() { own.to_vec() } else { self.in_flight.clone() }
     }
 
     async fn in_this_process(&self, cases: Vec<Case>, time: Duration) -> Result<(), Failure> {
@@ -127,7 +145,7 @@ impl Bench {
         let plan = replicated::Plan {
             replicas: self.replicas.clone(),
             payloads: self.payload.clone(),
-            in_flight: self.in_flight.clone(),
+            in_flight: self.in_flight_or(&IN_FLIGHT),
             time,
             rounds: self.rounds,
             nats_cluster: self.nats_cluster,
@@ -135,10 +153,36 @@ impl Bench {
         replicated::run(&plan, self.json).await
     }
 
+    async fn contention(&self, time: Duration) -> Result<(), Failure> {
+        let plan = contention::Plan {
+            in_flight: self.in_flight_or(&contention::IN_FLIGHT),
+            payload: self.payload[0],
+            workers: self.workers,
+            time,
+            rounds: self.rounds,
+        };
+        contention::run(&plan, self.json).await
+    }
+
+    async fn by_hand(&self, time: Duration) -> Result<(), Failure> {
+        let plan = by_hand::Plan {
+            replicas: self.replicas.clone(),
+            payloads: self.payload.clone(),
+            in_flight: self.in_flight_or(&IN_FLIGHT),
+            workers: self.workers,
+            time,
+            rounds: self.rounds,
+        };
+        by_hand::run(&plan, self.json).await
+    }
+
     fn cases(&self) -> Result<Vec<Case>, Failure> {
         let sane =
             |list: &[usize], most| !list.is_empty() && list.iter().all(|n| (1..=most).contains(n));
-        if !sane(&self.steps, 64) || !sane(&self.in_flight, 4_096) || self.rounds == 0 {
+        if !sane(&self.steps, 64)
+            || !sane(&self.in_flight_or(&IN_FLIGHT), 4_096)
+            || self.rounds == 0
+        {
             return Err(Failure::usage(
                 "steps must be 1 to 64, in flight 1 to 4096, rounds at least 1",
             ));
@@ -155,7 +199,7 @@ impl Bench {
     fn kinds(&self) -> Vec<Kind> {
         let kind = |choice: &Choice| match choice {
             Choice::Kind(kind) => Some(*kind),
-            Choice::Replicated | Choice::Failover => None,
+            _ => None,
         };
         match self.cases.as_slice() {
             [] => Kind::ALL.to_vec(),
@@ -169,7 +213,7 @@ impl Bench {
         let mut cases = Vec::new();
         for steps in steps {
             for payload in &self.payload {
-                for in_flight in &self.in_flight {
+                for in_flight in &self.in_flight_or(&IN_FLIGHT) {
                     cases.push(Case {
                         kind,
                         steps: *steps,

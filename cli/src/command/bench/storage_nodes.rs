@@ -3,6 +3,7 @@
 use super::leaders::Leaders;
 use super::program::program;
 use crate::failure::Failure;
+use crate::services::services;
 use async_nats::Subscriber;
 use catena_link::{Link, Settings, connect};
 use catena_protocol::message::heartbeat::Heartbeat;
@@ -131,7 +132,7 @@ impl StorageNodes {
 
     /// Returns when every node has said something that it did not know before the call: who asks
     /// for its figures then gets those of now.
-    pub(crate) async fn heard(&mut self) -> Result<(), Failure> {
+    async fn heard(&mut self) -> Result<(), Failure> {
         while let Some(old) = self.heartbeat().now_or_never() {
             old?;
         }
@@ -140,6 +141,16 @@ impl StorageNodes {
             silent.remove(&self.heartbeat().await?);
         }
         Ok(())
+    }
+
+    /// Syncs of all nodes since they began, if each of them says so: the field `syncs` of what they
+    /// tell service discovery.
+    pub(crate) async fn syncs(&mut self) -> Result<Option<u64>, Failure> {
+        self.heard().await?;
+        let services = services(&self.link).await?;
+        let storage = services.iter().filter(|service| service.role == Role::Storage);
+        let counts: Option<Vec<u64>> = storage.map(|node| node.load["syncs"].as_u64()).collect();
+        Ok(counts.filter(|counts| counts.len() == self.count()).map(|c| c.iter().sum()))
     }
 
     /// Takes the next heartbeat; an error if a node ends instead.

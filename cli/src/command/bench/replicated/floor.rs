@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
                 self.missing = self.missing.saturating_sub(1);
                 let Some((lane, since)) = self.quorum.answered(number) else { continue };
                 self.total += 1;
-                if since >= self.counting_from && now < self.end {
+                if now >= self.counting_from && now < self.end {
                     self.counted.saturating_record(now.duration_since(since).as_micros() as u64);
                 }
                 done.push(lane);

@@ -15,19 +15,18 @@ mod report;
 mod servers;
 
 pub(crate) use bare::BareReplica;
+pub(super) use report::Counted;
+pub(super) use servers::Servers;
 
 use super::drive::Measured;
 use super::storage_nodes::StorageNodes;
 use crate::failure::Failure;
-use crate::services::services;
 use catena::Catena;
 use catena_client::Store;
-use catena_protocol::subject::Role;
 use floor::{Floor, Sharing};
 use jetstream::JetStream;
 use operation::{Case, Operation, measure, prepare};
-use report::{Counted, Line, Report, Round, Setting};
-use servers::Servers;
+use report::{Line, Report, Round, Setting};
 use std::path::Path;
 use std::time::Duration;
 
@@ -113,22 +112,12 @@ impl Systems {
         let measuring = measure(self.jetstream.clone(), case);
         let jetstream = counted(&self.jetstream_servers, measuring).await?;
         prepare(&self.catena, case).await?;
-        let before = self.syncs().await?;
+        let before = self.nodes.syncs().await?;
         let servers = self.own_server.as_ref().unwrap_or(&self.jetstream_servers);
         let catena = counted(servers, measure(self.catena.clone(), case)).await?;
-        let after = self.syncs().await?;
+        let after = self.nodes.syncs().await?;
         let syncs = after.zip(before).map(|(after, before)| after.saturating_sub(before));
         Ok(Round { floor, plain, jetstream, catena, syncs })
-    }
-
-    /// Syncs of all storage nodes since they began, if each of them says so: the field `syncs` of
-    /// what they tell service discovery.
-    async fn syncs(&mut self) -> Result<Option<u64>, Failure> {
-        self.nodes.heard().await?;
-        let services = services(self.nodes.link()).await?;
-        let storage = services.iter().filter(|service| service.role == Role::Storage);
-        let counts: Option<Vec<u64>> = storage.map(|node| node.load["syncs"].as_u64()).collect();
-        Ok(counts.filter(|counts| counts.len() == self.nodes.count()).map(|c| c.iter().sum()))
     }
 
     async fn stop(self) -> Result<(), Failure> {
@@ -143,7 +132,7 @@ impl Systems {
 }
 
 /// Measures, and counts the messages that the servers receive meanwhile.
-async fn counted(
+pub(super) async fn counted(
     servers: &Servers,
     measuring: impl Future<Output = Result<Measured, Failure>>,
 ) -> Result<Counted, Failure> {

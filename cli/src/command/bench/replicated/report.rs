@@ -24,7 +24,7 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    fn messages_per_op(&self) -> f64 {
+    pub(crate) fn messages_per_op(&self) -> f64 {
         self.messages as f64 / self.measured.total.max(1) as f64
     }
 }
