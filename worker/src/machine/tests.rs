@@ -45,6 +45,7 @@ fn step(job: u8, chain: &Chain, plan: &[&str]) -> Step {
             reply: Some(Reply::Batch("inbox".into())),
             record_ms: None,
             trace: None,
+            tries: None,
         }),
         index: 0,
         payload: Blob::from("in"),
