@@ -259,7 +259,7 @@ fn while_another_attempt_is_decided_about_the_question_waits_and_is_put_again() 
     assert!(h.tell(first, busy()).is_empty(), "the caller is not told");
     h.pass();
     let (_, second, _) = h.sent();
-    assert_eq!(h.ms, 150, "not before the primary said");
+    assert!((150..250).contains(&h.ms), "when the primary said, not at {} ms", h.ms);
     let conflict =
         Tell::Decided(Decided::Conflict { key: Key::new("k").unwrap(), version: Timestamp(7) });
     let [Effect::Answer { caller: 1, result: Ok(told) }] = h.tell(second, conflict.clone()) else {

@@ -4,13 +4,13 @@
 mod rig;
 
 use catena_protocol::chain::Isolation;
-use catena_protocol::message::commit::{Decided, End, Outcome};
+use catena_protocol::message::commit::{Costs, Decided, End, Outcome, Part};
 use catena_protocol::message::gossip::{Item, Line};
 use catena_protocol::message::read::At;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::Change;
 use catena_protocol::{AttemptId, Code, JobId, Timestamp};
-use rig::cluster::{Cluster, Mail};
+use rig::cluster::{Cluster, Mail, member};
 use rig::{PARTITIONS, START_US, but, commit, effects, key, put, read};
 
 /// A tag whose keys live in a partition.
@@ -105,6 +105,43 @@ fn writes_in_two_partitions_appear_together_with_one_version() {
         }
     }
     cluster.until("everybody has heard of it", is_clean);
+}
+
+#[test]
+fn who_asks_is_told_what_a_commit_took() {
+    let mut cluster = led();
+    let (home, other) = apart(&cluster);
+    let (a, b) = (name(home, "a"), name(other, "b"));
+    let before = now(&cluster);
+    let explained = |cluster: &mut Cluster, number, names: &[&str]| {
+        let asked = commit(job(home, number), before, puts(names, "x"));
+        match ask(cluster, but(asked, |commit| commit.explain = true)) {
+            Tell::Decided(Decided::Explained(outcome, costs)) => (outcome.version, costs),
+            other => panic!("not explained: {other:?}"),
+        }
+    };
+    let led_by =
+        |cluster: &Cluster, partition| Some(member(cluster.primary(partition).unwrap(), 1).node);
+    let part = |cluster: &Cluster, partition, writes| {
+        let node = led_by(cluster, partition);
+        Part { partition, node, reads: 0, scans: 0, writes }
+    };
+    let (_, costs) = explained(&mut cluster, 1, &[&a]);
+    let parts = vec![part(&cluster, home, 1)];
+    assert_eq!(costs, Costs { parts, ..Costs::default() });
+
+    let (version, costs) = explained(&mut cluster, 2, &[&b]);
+    let mut parts = vec![part(&cluster, home, 0), part(&cluster, other, 1)];
+    parts.sort_by_key(|part| part.partition);
+    assert_eq!(costs.parts, parts);
+    assert!(costs.rounds >= 1 && costs.asked >= costs.rounds, "{costs:?}");
+    assert!(costs.answered >= costs.rounds && costs.answered <= costs.asked, "{costs:?}");
+    assert_eq!(value(&mut cluster, &b).as_deref(), Some("x"));
+
+    // Asked again, it is the outcome; what it took is not remembered.
+    let again = commit(job(home, 2), before, puts(&[&b], "x"));
+    let told = ask(&mut cluster, but(again, |commit| commit.explain = true));
+    assert_eq!(outcome(&told).version, version);
 }
 
 #[test]
