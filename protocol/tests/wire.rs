@@ -270,7 +270,10 @@ fn responses(wire: &mut Wire) {
             "tell-conflict",
             Tell::Decided(Decided::Conflict { key: key("k"), version: Timestamp(7) }),
         ),
-        ("tell-explained", Tell::Decided(Decided::Explained(outcome(End::Cancelled), costs()))),
+        (
+            "tell-explained",
+            Tell::Decided(Decided::Explained(outcome(End::Cancelled), Box::new(costs()))),
+        ),
         ("tell-busy", Tell::Decided(Decided::Busy { wait_ms: 20 })),
         ("tell-outcome", Tell::Outcome(Some(outcome(End::Failed(fault()))))),
         ("tell-not-primary", Tell::NotPrimary { primary: Some(node("n2")) }),

@@ -116,7 +116,7 @@ fn who_asks_is_told_what_a_commit_took() {
     let explained = |cluster: &mut Cluster, number, names: &[&str]| {
         let asked = commit(job(home, number), before, puts(names, "x"));
         match ask(cluster, but(asked, |commit| commit.explain = true)) {
-            Tell::Decided(Decided::Explained(outcome, costs)) => (outcome.version, costs),
+            Tell::Decided(Decided::Explained(outcome, costs)) => (outcome.version, *costs),
             other => panic!("not explained: {other:?}"),
         }
     };
@@ -340,6 +340,34 @@ fn additions_meet_without_conflict_and_none_is_lost_whoever_hears_of_its_end_fir
     for name in [&a, &b] {
         assert_eq!(value(&mut cluster, name).as_deref(), Some("5"), "{name}");
     }
+}
+
+/// Else jobs that add to the same records in several places chase each other's times, and hardly
+/// one gets through.
+#[test]
+fn an_addition_may_come_in_below_one_that_is_not_decided() {
+    let mut cluster = led();
+    let (home, other) = apart(&cluster);
+    let b = name(other, "b");
+    cluster.delays = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Prepare(_))));
+    let at = now(&cluster);
+    let ids: Vec<u64> = (1..=3)
+        .map(|number| {
+            let asked = commit(job(home, number), at, adds(&[&b]));
+            send(&mut cluster, but(asked, |commit| commit.explain = true))
+        })
+        .collect();
+    while cluster.deliver() {}
+    // The one with the latest time is ready first.
+    cluster.reverse_delayed();
+    cluster.arrive();
+    for id in ids {
+        let told = answered(&mut cluster, id);
+        let Tell::Decided(Decided::Explained(_, costs)) = told else { panic!("{told:?}") };
+        assert_eq!(costs.rounds, 1, "nobody needs another time");
+    }
+    cluster.until("no intent is left", is_clean);
+    assert_eq!(value(&mut cluster, &b).as_deref(), Some("3"));
 }
 
 #[test]

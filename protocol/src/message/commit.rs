@@ -117,7 +117,7 @@ pub enum Decided {
     /// As `Outcome`, and what it took to come to it; only for who asked, and only when it came
     /// about with this commit.
     #[n(3)]
-    Explained(#[n(0)] Outcome, #[n(1)] Costs),
+    Explained(#[n(0)] Outcome, #[n(1)] Box<Costs>),
 }
 
 /// What a commit took, as its home primary counted it.

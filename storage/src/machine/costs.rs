@@ -29,7 +29,7 @@ impl<C> Node<C> {
 pub(super) fn explained(tell: Tell, costs: Option<Costs>) -> Tell {
     match (tell, costs) {
         (Tell::Decided(Decided::Outcome(outcome)), Some(costs)) => {
-            Tell::Decided(Decided::Explained(outcome, costs))
+            Tell::Decided(Decided::Explained(outcome, Box::new(costs)))
         }
         (tell, _) => tell,
     }

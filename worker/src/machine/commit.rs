@@ -37,7 +37,7 @@ impl Worker {
         let end = match tell {
             Tell::Decided(Decided::Outcome(outcome)) => settle(&held, outcome, None, out),
             Tell::Decided(Decided::Explained(outcome, costs)) => {
-                settle(&held, outcome, Some(costs), out)
+                settle(&held, outcome, Some(*costs), out)
             }
             Tell::Decided(Decided::Conflict { version, .. }) => AttemptEnd::Conflict { version },
             Tell::Decided(Decided::Busy { wait_ms }) => AttemptEnd::Again {

@@ -199,7 +199,7 @@ fn a_caller_who_asks_is_told_what_the_job_took() {
         end: End::Committed(Blob::from("x")),
         expires: Timestamp::MAX,
     };
-    let tell = Tell::Decided(Decided::Explained(outcome, costs.clone()));
+    let tell = Tell::Decided(Decided::Explained(outcome, Box::new(costs.clone())));
     let effects = handle(&mut worker, Input::Decided(*token, tell));
     let [Effect::Answer { finished, .. }, _] = &effects[..] else { panic!("{effects:?}") };
     let explained = Explained { tries, plan: vec![node("w1")], commit: Some(costs) };
