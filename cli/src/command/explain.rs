@@ -113,7 +113,7 @@ pub(super) fn print(result: &RunResult, because: &Because) {
     match &result.explained {
         Some(explained) => rows.extend(facts(result.job.home(), explained)),
         None => {
-            rows.push(["unknown".to_owned(), "the answer was lost; this is its outcome".into()])
+            rows.push(["unknown".to_owned(), "the answer was lost; this is its outcome".into()]);
         }
     }
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
