@@ -35,19 +35,21 @@ pub(crate) fn insert_bytes(object: &mut Map<String, Value>, name: &str, bytes: &
     };
 }
 
-/// Writes rows in columns as wide as their widest cell; the last column may be of any width.
+/// Writes rows in columns.
 pub(crate) fn table(rows: &[Vec<String>]) -> Result<(), Failure> {
+    columns(rows).into_iter().try_for_each(line)
+}
+
+/// Rows in columns as wide as their widest cell; the last column may be of any width.
+pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    for row in rows {
-        let mut text = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            text.push_str(&format!("{cell:width$}  "));
-        }
-        line(text.trim_end())?;
-    }
-    Ok(())
+    let text = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    rows.iter().map(text).collect()
 }

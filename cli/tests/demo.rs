@@ -49,7 +49,7 @@ async fn a_server_that_is_lent_is_given_back_as_it_was() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{error}");
-    assert!(text.contains("storage-2 was gone from"), "{text}");
+    assert_eq!(text.matches("storage-2 was gone from").count(), 2, "{text}");
     assert!(text.contains("all 19 checks hold") && text.contains("jobs/s, p50"), "{text}");
     assert!(data.join("storage-1").is_dir(), "the data are kept where they were wanted");
     let link = nats.connect("test").await;

@@ -1,4 +1,4 @@
-//! The service operator of the documentation: a few lines of Python that answer a NATS subject.
+//! The service operators of the documentation: a few lines of Python that answer a NATS subject.
 //!
 //! `make test` gets the NATS client for Python and says so in `CATENA_NATS_PY`; without it, as
 //! under a bare `cargo test`, the test is skipped if Python has no such module.
@@ -9,20 +9,28 @@ use catena_cli::cluster::{Cluster, Plan};
 use catena_client::Client;
 use catena_link::connect;
 use catena_testing::within;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../worker/examples/enrich.py");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../worker/examples");
 
+/// Whether the test can be done; must be, where the client for Python was got for it.
 async fn python_knows_nats() -> bool {
+    if std::env::var_os("CATENA_NATS_PY").is_some() {
+        return true;
+    }
     let import = Command::new("python3").args(["-c", "import nats"]).output().await;
-    import.is_ok_and(|import| import.status.success())
+    let known = import.is_ok_and(|import| import.status.success());
+    if !known {
+        println!("skipped: python3 has no module `nats`; `make test` gets it");
+    }
+    known
 }
 
-async fn start_example(url: &str) -> Child {
+async fn start_example(url: &str, name: &str) -> Child {
     let mut service = Command::new("python3")
-        .arg(EXAMPLE)
+        .arg(format!("{EXAMPLES}/{name}.py"))
         .env("NATS_URL", url)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -34,13 +42,13 @@ async fn start_example(url: &str) -> Child {
     service
 }
 
+async fn catena_says(url: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catena"));
+    command.args(["--server", url]).args(arguments).output().await.unwrap()
+}
+
 async fn catena(url: &str, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_catena"))
-        .args(["--server", url])
-        .args(arguments)
-        .output()
-        .await
-        .unwrap();
+    let output = catena_says(url, arguments).await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -48,14 +56,13 @@ async fn catena(url: &str, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_in_python_is_an_operator() {
-    if std::env::var_os("CATENA_NATS_PY").is_none() && !python_knows_nats().await {
-        println!("skipped: python3 has no module `nats`; `make test` gets it");
+    if !python_knows_nats().await {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(Plan::new(folder.path())).await.unwrap();
     let url = cluster.settings().servers().unwrap().join(",");
-    let mut service = start_example(&url).await;
+    let mut service = start_example(&url, "enrich").await;
     catena(&url, &["operators", "set", "enrich", "--subject", "my.enrich"]).await;
     let order = r#"{"price": 4, "count": 3}"#;
     let enriched = catena(&url, &["run", "--inline", "enrich", order]).await;
@@ -67,5 +74,33 @@ async fn a_service_in_python_is_an_operator() {
     let client = Client::over(link).await.unwrap();
     let gone = client.run_inline("enrich", order).await.unwrap_err();
     assert!(gone.to_string().contains("my.enrich"), "{gone}");
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_in_python_reads_and_writes_as_a_part_of_its_job() {
+    if !python_knows_nats().await {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(Plan::new(folder.path())).await.unwrap();
+    let url = cluster.settings().servers().unwrap().join(",");
+    let _service = start_example(&url, "reserve").await;
+    let set = ["operators", "set", "reserve", "--subject", "my.reserve", "--effect", "writing"];
+    catena(&url, &set).await;
+    catena(&url, &["kv", "put", "stock.apple", "5"]).await;
+    let order = r#"{"item": "apple", "count": 3}"#;
+    let run = ["run", "--inline", "reserve", order, "--json"];
+    let first: serde_json::Value = serde_json::from_str(&catena(&url, &run).await).unwrap();
+    assert!(first["result"].as_str().unwrap().contains(r#""left": 2"#), "{first}");
+    for (key, value) in [("stock.apple", "2"), ("reserved", "3")] {
+        let found = catena(&url, &["kv", "get", key, "--json"]).await;
+        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        assert_eq!((&found["value"], &found["version"]), (&value.into(), &first["version"]));
+    }
+    let second = catena_says(&url, &run).await;
+    let said = String::from_utf8(second.stdout).unwrap();
+    assert!(!second.status.success() && said.contains("sold out: 2 left"), "{said}");
+    assert_eq!(catena(&url, &["kv", "get", "stock.apple"]).await, "2");
     cluster.stop().await.unwrap();
 }

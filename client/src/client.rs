@@ -3,6 +3,7 @@
 use crate::causality::Causality;
 use crate::chains::Chains;
 use crate::job::JobStatus;
+use crate::machine::submit::Good;
 use crate::run::{self, Cbor, Command, Job, Json, Run, RunResult};
 use crate::store::Store;
 use crate::submit::{self, Submit};
@@ -10,7 +11,7 @@ use crate::{Error, ErrorKind, Options};
 use bytes::Bytes;
 use catena_link::Clock;
 use catena_link::Link;
-use catena_protocol::{Blob, JobId, Timestamp, limit};
+use catena_protocol::{JobId, Timestamp, limit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -213,6 +214,26 @@ impl Client {
         self.inner.causality.token()
     }
 
+    /// Takes note of a version that came another way: whatever this client asks for from now on
+    /// is at least as new. Waits until the clock of this machine has reached it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`] if it lies further ahead than clocks may differ (0.5 s): then it
+    /// is no version of this cluster, or a clock is wrong.
+    pub async fn catch_up(&self, version: Timestamp) -> Result<(), Error> {
+        let ahead_us = version.0.saturating_sub(catena_link::wall_us());
+        if ahead_us > limit::CLOCK_OFFSET_US {
+            return Err(Error::bad_request(format_args!(
+                "version {version} is {ahead_us} us ahead of this machine's clock; at most {} are \
+                 allowed",
+                limit::CLOCK_OFFSET_US
+            )));
+        }
+        tokio::time::sleep(Duration::from_micros(ahead_us)).await;
+        self.inner.causality.saw(version);
+        Ok(())
+    }
+
     /// The connection to NATS beneath.
     pub fn link(&self) -> &Link {
         &self.inner.link
@@ -235,11 +256,7 @@ impl Client {
         let _ = self.inner.link.client.flush().await;
     }
 
-    pub(crate) async fn run_job(
-        &self,
-        job: Job,
-        wait: Duration,
-    ) -> Result<(Timestamp, Blob), Error> {
+    pub(crate) async fn run_job(&self, job: Job, wait: Duration) -> Result<Good, Error> {
         let deadline_us = self.inner.clock.after(wait);
         let (caller, answer) = oneshot::channel();
         let command = Command::Run { caller, job, deadline_us };

@@ -48,7 +48,10 @@ mod store;
 mod submit;
 
 pub use catena_link::{Link, Settings};
-pub use catena_protocol::{JobId, Key, Timestamp};
+pub use catena_protocol::message::assign::Tries;
+pub use catena_protocol::message::commit::{Costs, Part};
+pub use catena_protocol::message::finish::Explained;
+pub use catena_protocol::{JobId, Key, NodeId, Timestamp};
 pub use chains::Chains;
 pub use client::Client;
 pub use error::{Error, ErrorKind};

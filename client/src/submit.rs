@@ -149,13 +149,16 @@ async fn status_by(client: &Client, job: JobId, deadline: Instant) -> Result<Job
     let subject = client.link().subjects.job(&job.to_string(), JobVerb::Status);
     let answer = ask(client.link(), &subject, &HeaderMap::new(), &Bytes::new(), deadline).await;
     let answer = answer.map_err(|error| error.of_job(job))?;
-    serde_json::from_slice(&answer.payload).map_err(|error| {
+    let status: JobStatus = serde_json::from_slice(&answer.payload).map_err(|error| {
         Error::new(
             ErrorKind::Internal,
             format!("the status of job {job} cannot be read: {error}; nothing was changed"),
         )
         .of_job(job)
-    })
+    })?;
+    // Who was told that a job has committed must see what it wrote.
+    client.causality().saw(Timestamp(status.version.unwrap_or(0)));
+    Ok(status)
 }
 
 /// Waits until a job has ended. A job that nobody knows (yet) is waited for too.
@@ -195,7 +198,7 @@ async fn result(client: &Client, job: JobId, deadline: Instant) -> Result<RunRes
     let version = version.and_then(|version| version.as_str().parse().ok()).unwrap_or(0);
     let version = Timestamp(version);
     client.causality().saw(version);
-    Ok(RunResult { job, version, bytes: answer.payload })
+    Ok(RunResult { job, version, bytes: answer.payload, explained: None })
 }
 
 fn still(job: JobId, state: JobState) -> Error {

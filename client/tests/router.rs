@@ -5,12 +5,15 @@
 
 use catena_client::machine::router::Settings;
 use catena_client::machine::{Effect, Input, Router, Target};
+use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
+use catena_protocol::message::commit::{Commit, Decided, End};
+use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::heartbeat::{Heartbeat, Led, Load};
 use catena_protocol::message::read::{At, Read, Record};
 use catena_protocol::message::store::{Ask, Response, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
-use catena_protocol::{Code, Fault, Key, NodeId, RequestId, Timestamp};
+use catena_protocol::{AttemptId, Code, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -231,6 +234,45 @@ fn a_busy_node_is_no_answer_when_an_earlier_try_may_have_arrived() {
     let (_, id, _) = h.sent();
     let done = Tell::Written(Written::Done { version: Timestamp(5), value: None });
     assert_eq!(h.tell(id, done).len(), 1);
+}
+
+fn commit() -> Ask {
+    Ask::Commit(Commit {
+        job: JobId([1; 16]),
+        attempt: AttemptId([2; 16]),
+        chain: Name::new("shop").unwrap(),
+        snapshot: Timestamp(5),
+        isolation: Isolation::Serializable,
+        effects: Effects::default(),
+        end: End::Cancelled,
+        keep_ms: 600_000,
+        explain: false,
+    })
+}
+
+#[test]
+fn while_another_attempt_is_decided_about_the_question_waits_and_is_put_again() {
+    let mut h = Harness::new(Settings::default());
+    let busy = || Tell::Decided(Decided::Busy { wait_ms: 150 });
+    h.ask(1, commit(), 1_000);
+    let (_, first, _) = h.sent();
+    assert!(h.tell(first, busy()).is_empty(), "the caller is not told");
+    h.pass();
+    let (_, second, _) = h.sent();
+    assert!((150..250).contains(&h.ms), "when the primary said, not at {} ms", h.ms);
+    let conflict =
+        Tell::Decided(Decided::Conflict { key: Key::new("k").unwrap(), version: Timestamp(7) });
+    let [Effect::Answer { caller: 1, result: Ok(told) }] = h.tell(second, conflict.clone()) else {
+        panic!("no answer: {:?}", h.out);
+    };
+    assert_eq!(*told, conflict);
+
+    h.ask(2, commit(), 100);
+    let (_, id, _) = h.sent();
+    h.tell(id, busy());
+    h.pass();
+    assert_eq!(h.fault().code, Code::TooBusy);
+    assert!(h.fault().message.contains("another attempt"), "{}", h.fault());
 }
 
 #[test]

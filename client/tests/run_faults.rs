@@ -5,12 +5,15 @@ mod stand_in;
 
 use catena_client::{Client, ErrorKind, JobId, JobState};
 use catena_protocol::message::finish::Answer;
+use catena_protocol::message::read::{Found, Record};
+use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::submit::Submit;
+use catena_protocol::message::write::{Condition, Written};
 use catena_protocol::subject::JobVerb;
-use catena_protocol::{Code, Fault, Timestamp, partition};
+use catena_protocol::{Code, Fault, Key, Timestamp, partition};
 use catena_testing::{NatsServer, within};
 use futures_util::future::join_all;
-use stand_in::{PARTITIONS, cluster, inquiries, scheduler};
+use stand_in::{PARTITIONS, cluster, inquiries, primaries, scheduler, storage};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,6 +79,74 @@ async fn options_decide_id_home_deadline_and_snapshot() {
     assert_eq!((seen[0].timeout_ms, seen[0].after, seen[0].keyed), (3_000, Timestamp(50), true));
     assert_eq!((seen[1].timeout_ms, seen[1].after), (0, Timestamp(77)), "what it has seen");
     assert_eq!(seen[1].trace.as_deref(), Some("00-abc"));
+}
+
+/// Whatever tells a version, the next job is given it.
+#[tokio::test]
+async fn what_was_seen_of_jobs_and_of_the_store_is_the_floor_of_the_next_job() {
+    let nats = NatsServer::start().await;
+    let link = nats.connect("peer").await;
+    let _cluster = cluster(&link).await;
+    let (floors, told) = std::sync::mpsc::channel();
+    let queued = floors.clone();
+    let _scheduler = scheduler(&link, move |_, submit| {
+        floors.send(submit.after).unwrap();
+        Some(Answer::Result("".into()))
+    })
+    .await;
+    let _queue = stand_in::answer_on(&link, "catena.submit.*".into(), move |message| {
+        let after = message.headers.as_ref().unwrap().get("Catena-After").unwrap();
+        queued.send(Timestamp(after.as_str().parse().unwrap())).unwrap();
+        let job = JobId::keyed(1, "report", None, "x");
+        Some((None, format!(r#"{{"job":"{job}","state":"queued"}}"#).into_bytes()))
+    })
+    .await;
+    let _asked = inquiries(&link, |_, job| {
+        Ok(format!(r#"{{"job":"{job}","state":"committed","version":130}}"#))
+    })
+    .await;
+    let _primary = storage(&link, primaries(&link), |request| {
+        let version = |version| Timestamp(version);
+        let value = Some("v".into());
+        Some(match &request.ask {
+            Ask::Read(_) => Tell::Record(Record { version: version(90), value }),
+            Ask::Scan(_) => {
+                let record = Record { version: version(100), value };
+                let found = vec![Found { key: Key::new("{t}a").unwrap(), record }];
+                Tell::Records { found, next: None }
+            }
+            Ask::Write(write) if write.condition == Condition::Always => {
+                Tell::Written(Written::Done { version: version(110), value: Some(1) })
+            }
+            _ => Tell::Written(Written::Differs { version: version(120), value }),
+        })
+    })
+    .await;
+    let client = Client::connect(nats.settings()).await.unwrap();
+    let store = client.store();
+    let floor = async || {
+        client.run("order", "x").await.unwrap();
+        told.recv().unwrap().0
+    };
+    assert_eq!(floor().await, 0);
+    assert_eq!(floor().await, 77, "what a job told");
+    store.read("a").await.unwrap();
+    assert_eq!(floor().await, 90, "what a read told");
+    store.scan("{t}", 10).await.unwrap();
+    assert_eq!(floor().await, 100, "what a scan told");
+    store.add("a", 1).await.unwrap();
+    assert_eq!(floor().await, 110, "what a write told");
+    let updated = store.update_if_value_is("a", Some("x".into()), None).await.unwrap();
+    assert!(!updated.happened());
+    assert_eq!(floor().await, 120, "what an update told that did not happen");
+    client.status(JobId::keyed(1, "report", None, "x")).await.unwrap();
+    assert_eq!(floor().await, 130, "what the status of a job told");
+    client.catch_up(Timestamp(140)).await.unwrap();
+    client.submit("report", "x").await.unwrap();
+    assert_eq!(told.recv().unwrap().0, 140, "what came another way");
+    let never = client.catch_up(Timestamp(u64::MAX)).await.unwrap_err();
+    assert_eq!(never.kind(), ErrorKind::BadRequest);
+    assert_eq!(client.seen(), Timestamp(140));
 }
 
 #[tokio::test]

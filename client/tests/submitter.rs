@@ -2,7 +2,7 @@
 //! an error tells the truth about whether it may have had an effect.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
-use catena_client::machine::submit::{Effect, Input, Known, Settings, Submitter};
+use catena_client::machine::submit::{Effect, Good, Input, Known, Settings, Submitter};
 use catena_protocol::clock::Now;
 use catena_protocol::message::finish::{Answer, Finished};
 use catena_protocol::message::submit::Submit;
@@ -26,7 +26,7 @@ fn finished(number: u16, result: Result<&str, Code>) -> Input<u32> {
         Ok(text) => Answer::Result(text.into()),
         Err(code) => Answer::Fault(Fault::new(code, "no effect")),
     };
-    Input::Finished(Finished { job: job(number), version: Timestamp(9), result })
+    Input::Finished(Finished { job: job(number), version: Timestamp(9), result, explained: None })
 }
 
 struct Harness {
@@ -56,6 +56,7 @@ impl Harness {
             keyed: number < KEYS,
             trace: None,
             inline: None,
+            explain: false,
         };
         let deadline_us = (self.ms + within_ms) * 1000;
         self.give(Input::Run { caller, chain: chain(), submit, deadline_us })
@@ -92,7 +93,8 @@ impl Harness {
 }
 
 fn good(caller: u32) -> Effect<u32> {
-    Effect::Answer { caller, result: Ok((Timestamp(9), "HI".into())) }
+    let good = Good { version: Timestamp(9), result: "HI".into(), explained: None };
+    Effect::Answer { caller, result: Ok(good) }
 }
 
 #[test]

@@ -73,7 +73,8 @@ pub enum StoreVerb {
 }
 
 impl StoreVerb {
-    const ALL: [(Self, &'static str); 6] = [
+    /// Every verb, with its subject token.
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Read, "read"),
         (Self::Write, "write"),
         (Self::UpdateIfValueIs, "update-if-value-is"),
@@ -81,6 +82,18 @@ impl StoreVerb {
         (Self::Delete, "delete"),
         (Self::Scan, "scan"),
     ];
+
+    /// The header in which a service operator is given the subject for it.
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Read => "Catena-Read",
+            Self::Write => "Catena-Write",
+            Self::UpdateIfValueIs => "Catena-Update-If-Value-Is",
+            Self::Add => "Catena-Add",
+            Self::Delete => "Catena-Delete",
+            Self::Scan => "Catena-Scan",
+        }
+    }
 
     /// As a subject token.
     pub fn as_str(self) -> &'static str {
@@ -214,6 +227,17 @@ impl Subjects {
         format!("{}.storage.{}.{key}", self.prefix, verb.as_str())
     }
 
+    /// Request: the store as one step of a job sees it. The key follows, behind a dot. Only who
+    /// is given the token can know the subject.
+    pub fn snapshot(&self, worker: &NodeId, token: &str, verb: StoreVerb) -> String {
+        format!("{}.snapshot.{worker}.{token}.{}", self.prefix, verb.as_str())
+    }
+
+    /// The requests to all steps of one worker.
+    pub fn snapshots(&self, worker: &NodeId) -> String {
+        format!("{}.snapshot.{worker}.>", self.prefix)
+    }
+
     /// Request to the primary of a partition.
     pub fn primary(&self, partition: u16) -> String {
         format!("{}.partition.{partition}.primary", self.prefix)
@@ -276,6 +300,19 @@ impl Subjects {
         Some((verb, key))
     }
 
+    /// The token, verb and key (which may be empty) of a request to a step; no verb: one that
+    /// there is not.
+    pub fn parse_snapshot<'a>(
+        &self,
+        subject: &'a str,
+    ) -> Option<(&'a str, Option<StoreVerb>, &'a str)> {
+        let (_, rest) = self.strip(subject)?.strip_prefix("snapshot.")?.split_once('.')?;
+        let (token, rest) = rest.split_once('.')?;
+        let (verb, key) = rest.split_once('.').unwrap_or((rest, ""));
+        let verb = StoreVerb::ALL.into_iter().find(|(_, name)| *name == verb);
+        Some((token, verb.map(|(verb, _)| verb), key))
+    }
+
     /// The chain of `run.<chain>`, `submit.<chain>` or `queue.<chain>`, `chain.<chain>.set`,
     /// or the middle token of any other subject of three tokens behind the prefix.
     pub fn parse_middle<'a>(&self, subject: &'a str) -> Option<(&'a str, &'a str)> {
@@ -302,6 +339,22 @@ mod tests {
         }
         assert_eq!(subjects.parse_store("catena.storage.nope.a"), None);
         assert_eq!(subjects.parse_store("other.storage.read.a"), None);
+    }
+
+    #[test]
+    fn snapshot_subjects_come_back_as_they_went() {
+        let subjects = Subjects::default();
+        let worker = NodeId::new("worker-1").unwrap();
+        for (verb, _) in StoreVerb::ALL {
+            let subject = subjects.snapshot(&worker, "t0", verb);
+            assert_eq!(subjects.parse_snapshot(&subject), Some(("t0", Some(verb), "")));
+            let subject = format!("{subject}.a.b");
+            assert_eq!(subjects.parse_snapshot(&subject), Some(("t0", Some(verb), "a.b")));
+            assert_eq!(subjects.parse_store(&subject), None);
+        }
+        let nope = subjects.parse_snapshot("catena.snapshot.worker-1.t0.nope.a");
+        assert_eq!(nope, Some(("t0", None, "a")));
+        assert_eq!(subjects.parse_snapshot("catena.snapshot.worker-1"), None);
     }
 
     #[test]

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use catena_protocol::chain::{Chain, Effect, Isolation, Service, Step as ChainStep};
-use catena_protocol::message::assign::{Assignment, Check, Checked, Reply, Wanted};
-use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
-use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::assign::{Assignment, Check, Checked, Reply, Tries, Wanted};
+use catena_protocol::message::commit::{Commit, Costs, Decided, End, Outcome, Part as CommitPart};
+use catena_protocol::message::finish::{Answer, AttemptEnd, Explained, Finish, Finished};
 use catena_protocol::message::founding::{Announcement, Plan};
 use catena_protocol::message::gossip::{
     Acked, Candidacy, Digest, Item, Letter, Line, Mark, Part, Piece, Push, Round, Run, Sender,
@@ -70,6 +70,7 @@ fn assignment() -> Assignment {
         reply: Some(Reply::Text("_INBOX.x".into())),
         record_ms: Some(600_000),
         trace: None,
+        tries: None,
     }
 }
 
@@ -82,6 +83,12 @@ fn outcome(end: End) -> Outcome {
         end,
         expires: Timestamp(9),
     }
+}
+
+fn costs() -> Costs {
+    let part = |partition, node| CommitPart { partition, node, reads: 1, scans: 0, writes: 2 };
+    let parts = vec![part(5, Some(node("n1"))), part(6, None)];
+    Costs { parts, rounds: 1, asked: 1, answered: 1 }
 }
 
 /// One line for each message: what it is, and its bytes in hexadecimal.
@@ -116,7 +123,16 @@ fn jobs(wire: &mut Wire) {
             keyed: true,
             trace: Some("00-aa-bb-01".into()),
             inline: None,
+            explain: false,
         },
+    );
+    let tries = Some(Tries { attempts: 3, conflicts: 1, retries: 1, repeats: 0 });
+    let explained = Box::new(Assignment { tries, ..assignment() });
+    let payload = Blob::from("in");
+    let effects_none = Effects::default();
+    wire.add(
+        "step-explained",
+        Step { assignment: explained, index: 1, payload, effects: effects_none },
     );
     let payload = Blob::from("in");
     wire.add(
@@ -160,8 +176,20 @@ fn jobs(wire: &mut Wire) {
         ("finished-result", Answer::Result(Blob::from("out"))),
         ("finished-fault", Answer::Fault(fault())),
     ] {
-        wire.add(what, Finished { job: JobId([1; 16]), version: Timestamp(7), result });
+        let job = JobId([1; 16]);
+        wire.add(what, Finished { job, version: Timestamp(7), result, explained: None });
     }
+    let explained = Explained {
+        tries: Tries { attempts: 3, conflicts: 1, retries: 1, repeats: 0 },
+        plan: vec![node("w1"), node("w2")],
+        commit: Some(costs()),
+    };
+    let result = Answer::Result(Blob::from("out"));
+    let explained = Some(Box::new(explained));
+    wire.add(
+        "finished-explained",
+        Finished { job: JobId([1; 16]), version: Timestamp(7), result, explained },
+    );
 }
 
 fn heartbeats(wire: &mut Wire) {
@@ -204,6 +232,7 @@ fn requests(wire: &mut Wire) {
         effects: effects(),
         end: End::Committed(Blob::from("out")),
         keep_ms: 600_000,
+        explain: false,
     };
     let scan = Scan {
         prefix: "{t}:".into(),
@@ -240,6 +269,10 @@ fn responses(wire: &mut Wire) {
         (
             "tell-conflict",
             Tell::Decided(Decided::Conflict { key: key("k"), version: Timestamp(7) }),
+        ),
+        (
+            "tell-explained",
+            Tell::Decided(Decided::Explained(outcome(End::Cancelled), Box::new(costs()))),
         ),
         ("tell-busy", Tell::Decided(Decided::Busy { wait_ms: 20 })),
         ("tell-outcome", Tell::Outcome(Some(outcome(End::Failed(fault()))))),

@@ -82,6 +82,7 @@ fn batch(
             wait_ms: 0,
             after: item.after,
             trace: item.trace.filter(|trace| is_plain(trace)),
+            explain: item.explain,
             source,
         });
     }
@@ -142,6 +143,7 @@ pub(crate) fn described(
         wait_ms: 0,
         after,
         trace: header(headers, edge::TRACE).filter(|t| is_plain(t)).map(ToOwned::to_owned),
+        explain: false,
         source,
     })
 }

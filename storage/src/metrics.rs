@@ -76,7 +76,7 @@ impl Answers {
         let counter = match tell {
             Tell::Record(_) | Tell::Records { .. } | Tell::Outcome(_) => &mut self.read,
             Tell::Written(_) => &mut self.write,
-            Tell::Decided(Decided::Outcome(_)) => &mut self.commit,
+            Tell::Decided(Decided::Outcome(_) | Decided::Explained(..)) => &mut self.commit,
             Tell::Decided(Decided::Conflict { .. }) => &mut self.conflict,
             Tell::Decided(Decided::Busy { .. }) => &mut self.busy,
             Tell::Fault(fault) if fault.code == Code::TooBusy => &mut self.busy,

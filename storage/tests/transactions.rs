@@ -4,13 +4,13 @@
 mod rig;
 
 use catena_protocol::chain::Isolation;
-use catena_protocol::message::commit::{Decided, End, Outcome};
+use catena_protocol::message::commit::{Costs, Decided, End, Outcome, Part};
 use catena_protocol::message::gossip::{Item, Line};
 use catena_protocol::message::read::At;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::Change;
 use catena_protocol::{AttemptId, Code, JobId, Timestamp};
-use rig::cluster::{Cluster, Mail};
+use rig::cluster::{Cluster, Mail, member};
 use rig::{PARTITIONS, START_US, but, commit, effects, key, put, read};
 
 /// A tag whose keys live in a partition.
@@ -105,6 +105,43 @@ fn writes_in_two_partitions_appear_together_with_one_version() {
         }
     }
     cluster.until("everybody has heard of it", is_clean);
+}
+
+#[test]
+fn who_asks_is_told_what_a_commit_took() {
+    let mut cluster = led();
+    let (home, other) = apart(&cluster);
+    let (a, b) = (name(home, "a"), name(other, "b"));
+    let before = now(&cluster);
+    let explained = |cluster: &mut Cluster, number, names: &[&str]| {
+        let asked = commit(job(home, number), before, puts(names, "x"));
+        match ask(cluster, but(asked, |commit| commit.explain = true)) {
+            Tell::Decided(Decided::Explained(outcome, costs)) => (outcome.version, *costs),
+            other => panic!("not explained: {other:?}"),
+        }
+    };
+    let led_by =
+        |cluster: &Cluster, partition| Some(member(cluster.primary(partition).unwrap(), 1).node);
+    let part = |cluster: &Cluster, partition, writes| {
+        let node = led_by(cluster, partition);
+        Part { partition, node, reads: 0, scans: 0, writes }
+    };
+    let (_, costs) = explained(&mut cluster, 1, &[&a]);
+    let parts = vec![part(&cluster, home, 1)];
+    assert_eq!(costs, Costs { parts, ..Costs::default() });
+
+    let (version, costs) = explained(&mut cluster, 2, &[&b]);
+    let mut parts = vec![part(&cluster, home, 0), part(&cluster, other, 1)];
+    parts.sort_by_key(|part| part.partition);
+    assert_eq!(costs.parts, parts);
+    assert!(costs.rounds >= 1 && costs.asked >= costs.rounds, "{costs:?}");
+    assert!(costs.answered >= costs.rounds && costs.answered <= costs.asked, "{costs:?}");
+    assert_eq!(value(&mut cluster, &b).as_deref(), Some("x"));
+
+    // Asked again, it is the outcome; what it took is not remembered.
+    let again = commit(job(home, 2), before, puts(&[&b], "x"));
+    let told = ask(&mut cluster, but(again, |commit| commit.explain = true));
+    assert_eq!(outcome(&told).version, version);
 }
 
 #[test]
@@ -303,6 +340,34 @@ fn additions_meet_without_conflict_and_none_is_lost_whoever_hears_of_its_end_fir
     for name in [&a, &b] {
         assert_eq!(value(&mut cluster, name).as_deref(), Some("5"), "{name}");
     }
+}
+
+/// Else jobs that add to the same records in several places chase each other's times, and hardly
+/// one gets through.
+#[test]
+fn an_addition_may_come_in_below_one_that_is_not_decided() {
+    let mut cluster = led();
+    let (home, other) = apart(&cluster);
+    let b = name(other, "b");
+    cluster.delays = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Prepare(_))));
+    let at = now(&cluster);
+    let ids: Vec<u64> = (1..=3)
+        .map(|number| {
+            let asked = commit(job(home, number), at, adds(&[&b]));
+            send(&mut cluster, but(asked, |commit| commit.explain = true))
+        })
+        .collect();
+    while cluster.deliver() {}
+    // The one with the latest time is ready first.
+    cluster.reverse_delayed();
+    cluster.arrive();
+    for id in ids {
+        let told = answered(&mut cluster, id);
+        let Tell::Decided(Decided::Explained(_, costs)) = told else { panic!("{told:?}") };
+        assert_eq!(costs.rounds, 1, "nobody needs another time");
+    }
+    cluster.until("no intent is left", is_clean);
+    assert_eq!(value(&mut cluster, &b).as_deref(), Some("3"));
 }
 
 #[test]

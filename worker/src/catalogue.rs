@@ -1,6 +1,6 @@
 //! Configured operators of the chains that jobs are running, by the chain's content.
 
-use crate::operator::{Configured, Registry, ServiceOperator};
+use crate::operator::{Configured, Doors, Registry, ServiceOperator};
 use async_nats::Client;
 use catena_protocol::chain::{Chain, Step};
 use catena_protocol::message::assign::{Check, Checked};
@@ -27,14 +27,15 @@ pub(crate) struct Catalogue {
     registry: Registry,
     natives: BTreeSet<Name>,
     client: Client,
+    doors: Doors,
     chains: HashMap<ChainHash, Steps>,
 }
 
 impl Catalogue {
-    pub(crate) fn new(registry: Registry, client: Client) -> Self {
+    pub(crate) fn new(registry: Registry, client: Client, doors: Doors) -> Self {
         let natives =
             registry.offers().into_iter().filter(|offer| offer.native).map(|offer| offer.name);
-        Self { natives: natives.collect(), registry, client, chains: HashMap::new() }
+        Self { natives: natives.collect(), registry, client, doors, chains: HashMap::new() }
     }
 
     pub(crate) fn has_natives(&self) -> bool {
@@ -74,7 +75,8 @@ impl Catalogue {
 
     fn configure(&self, step: &Step) -> Result<Ready, Fault> {
         if let Some(service) = &step.service {
-            let operator = Arc::new(ServiceOperator::new(self.client.clone(), service));
+            let operator =
+                Arc::new(ServiceOperator::new(self.client.clone(), service, self.doors.clone()));
             let configured = Configured { operator, effect: service.effect };
             return Ok(Ready { configured, native: false });
         }

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::executor::{Done, Executor};
 use crate::machine::{self, Input, Worker};
+use crate::operator::Doors;
 use crate::store::JobStore;
 use crate::turn::Turn;
 use async_nats::{Message, StatusCode};
@@ -23,6 +24,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -66,12 +68,17 @@ struct Service {
     checks: Arc<Endpoint>,
     facts: Facts,
     _discovery: Discovery,
+    /// Ends with the service.
+    _door_keeper: JoinSet<()>,
 }
 
 impl Service {
     async fn start(config: Config, identity: Identity, link: Link) -> Result<Self, Error> {
         let store = Store::open(&link).await.map_err(Error::closed)?.patient();
-        let catalogue = Catalogue::new(config.registry, link.client.clone());
+        let doors = Doors::new(Arc::clone(&link.subjects), identity.id.clone());
+        let mut door_keeper = JoinSet::new();
+        door_keeper.spawn(doors.listen(&link.client).await.map_err(Error::closed)?);
+        let catalogue = Catalogue::new(config.registry, link.client.clone(), doors);
         let operators = Arc::new(JobStore(store.clone()));
         let executor = Executor::new(operators, catalogue.has_natives()).map_err(Error::closed)?;
         let machine = Worker::new(machine::Settings {
@@ -103,6 +110,7 @@ impl Service {
             checks,
             facts,
             _discovery: discovery,
+            _door_keeper: door_keeper,
         })
     }
 

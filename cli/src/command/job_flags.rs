@@ -1,6 +1,7 @@
 //! What `run` and `submit` have in common: which chain, which input, and what is said about the
 //! job.
 
+use super::explain::Because;
 use crate::failure::Failure;
 use crate::input;
 use bytes::Bytes;
@@ -167,6 +168,15 @@ impl Jobs {
             submit = submit.timeout(timeout);
         }
         submit.after(Timestamp(self.after.unwrap_or(0)))
+    }
+
+    /// Why one job has the home that it has.
+    pub(crate) fn because(&self) -> Because {
+        match (&self.key, &self.idempotency_key) {
+            (Some(key), _) => Because::Key(key.clone()),
+            (None, Some(key)) => Because::Idempotency(key.clone()),
+            (None, None) => Because::Chance,
+        }
     }
 
     /// How long to wait for a job that is on the queue.

@@ -5,6 +5,7 @@ mod chain;
 mod cluster;
 mod demo;
 mod dev;
+mod explain;
 mod health;
 mod job;
 mod job_flags;

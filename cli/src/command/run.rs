@@ -1,5 +1,6 @@
 //! `catena run`
 
+use super::explain::{self, Because};
 use super::job_flags::{JobFlags, Jobs};
 use crate::client::client;
 use crate::each_line::{Plan, Shown, each_line};
@@ -22,7 +23,8 @@ use std::process::ExitCode;
   catena run shout hello
   catena run --inline trim,uppercase ' hello '
   catena run --inline lowercase --each-line --concurrency 256 < words.txt
-  catena run order --idempotency-key order-4711 --json < order.json")]
+  catena run order --idempotency-key order-4711 --json < order.json
+  catena run order --key '{ada}' --explain < order.json")]
 pub(crate) struct Run {
     #[command(flatten)]
     flags: JobFlags,
@@ -30,6 +32,11 @@ pub(crate) struct Run {
     /// With --each-line: print results as they come
     #[arg(long, requires = "each_line")]
     unordered: bool,
+
+    /// Say on standard error (with --json in `explain`) what the job took: its home and why, the
+    /// partitions that it touched, rounds, attempts, messages
+    #[arg(long, conflicts_with = "each_line")]
+    explain: bool,
 }
 
 impl Run {
@@ -40,8 +47,9 @@ impl Run {
         if !each {
             let input = jobs.read_input().await?;
             let client = client(settings).await?;
-            let result = jobs.run(&client, input, None).await;
-            return one(result, json);
+            let run = jobs.run(&client, input, None);
+            let run = if self.explain { run.explain() } else { run };
+            return one(run.await, json, self.explain.then(|| jobs.because()));
         }
         let client = client(settings).await?;
         let plan = Plan { what: "jobs", concurrency, ordered: !self.unordered };
@@ -57,11 +65,22 @@ async fn many(client: &Client, jobs: &Jobs, plan: Plan, json: bool) -> Result<Ex
     .await
 }
 
-fn one(result: Result<RunResult, Error>, json: bool) -> Result<ExitCode, Failure> {
+fn one(
+    result: Result<RunResult, Error>,
+    json: bool,
+    because: Option<Because>,
+) -> Result<ExitCode, Failure> {
+    let explained = because.zip(result.as_ref().ok());
     if json {
         let good = result.is_ok();
-        output::line(Value::Object(facts(result)))?;
+        let explained = explained.map(|(because, result)| explain::as_json(result, &because));
+        let mut object = facts(result);
+        object.extend(explained.map(|explained| ("explain".to_owned(), explained)));
+        output::line(Value::Object(object))?;
         return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    if let Some((because, result)) = explained {
+        explain::print(result, &because);
     }
     output::bytes(&result?.bytes)?;
     Ok(ExitCode::SUCCESS)

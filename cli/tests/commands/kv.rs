@@ -48,7 +48,9 @@ async fn integers_are_added_to() {
     let setup = Setup::start().await;
     assert_eq!(setup.good(&["kv", "add", "n", "5"]).await, "5\n");
     assert_eq!(setup.good(&["kv", "add", "n", "-7"]).await, "-2\n");
-    assert_eq!(setup.json(&["kv", "add", "n", "3", "--json"]).await["value"], 1);
+    let added = setup.json(&["kv", "add", "n", "3", "--json"]).await;
+    assert_eq!(added["value"], 1);
+    assert_eq!(setup.json(&["kv", "get", "n", "--json"]).await["version"], added["version"]);
     setup.good(&["kv", "put", "t", "text"]).await;
     setup.bad(1, "integer", &["kv", "add", "t", "1"]).await;
     setup.bad(2, "invalid value", &["kv", "add", "n", "many"]).await;
@@ -85,5 +87,38 @@ async fn bad_keys_and_values_are_refused() {
     let said = setup.catena_with(&["kv", "put", "a"], &vec![b'x'; 300 * 1024]).await;
     assert_eq!(said.code, 1);
     assert!(said.err.contains("262144"), "{said:?}");
+    setup.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_of_one_command_is_the_floor_of_the_next() {
+    let setup = Setup::start().await;
+    let put = setup.json(&["kv", "put", "{a}n", "5", "--json"]).await;
+    let after = put["version"].to_string();
+    assert_eq!(setup.good(&["kv", "get", "{a}n", "--after", &after]).await, "5");
+    assert_eq!(setup.good(&["kv", "scan", "{a}", "--after", &after]).await, "{a}n\t5\n");
+    // A version that is still to come is waited for.
+    let soon = catena_link::wall_us() + 300_000;
+    setup.good(&["kv", "get", "{a}n", "--after", &soon.to_string()]).await;
+    assert!(catena_link::wall_us() >= soon);
+    for verb in ["get", "scan"] {
+        let never = ["kv", verb, "{a}n", "--after", "99999999999999999"];
+        setup.bad(1, "ahead of this machine's clock", &never).await;
+    }
+
+    // What a job, on the queue or not, wrote is seen by the next.
+    let increment = r#"[{"operator": "increment", "settings": {"key": "{a}n"}}]"#;
+    let read = r#"[{"operator": "get", "settings": {"key": "{a}n"}}]"#;
+    let mut after = after;
+    for (n, verb) in [(6, &["run"][..]), (7, &["submit", "--wait"])] {
+        let write = ["--inline", increment, "x", "--after", &after, "--json"];
+        let written = setup.json(&[verb, &write].concat()).await;
+        assert!(written["version"].as_u64() > after.parse().ok(), "{written}");
+        after = written["version"].to_string();
+        let seen = ["run", "--inline", read, "x", "--after", &after, "--json"];
+        let seen = setup.json(&seen).await;
+        assert_eq!(seen["result"], n.to_string());
+        assert!(seen["version"].as_u64() >= after.parse().ok());
+    }
     setup.stop().await;
 }

@@ -148,3 +148,49 @@ async fn without_a_server_it_says_where_it_looked() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("nats://127.0.0.1:1"), "{said:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_took_is_explained() {
+    let setup = Setup::start().await;
+    let put = |key: &str| format!(r#"{{"operator":"put","settings":{{"key":"{key}"}}}}"#);
+    let chain = format!("[{},{}]", put("{a}1"), put("{a}2"));
+    let home = catena_protocol::partition("{a}", catena_protocol::limit::PARTITIONS);
+    let run = ["run", "--inline", &chain, "x", "--key", "{a}", "--explain"];
+    let said = setup.catena(&run).await;
+    assert_eq!((said.code, &said.out[..]), (0, &b"x"[..]), "{said:?}");
+    let lines = [
+        format!("home            partition {home}: the routing key is `{{a}}`"),
+        "attempts        1 (0 lost against other jobs, 0 failed operators, 0 other trouble)".into(),
+        format!("partition       {home} on storage-1 (home): 0 read, 0 scanned, 2 written"),
+        "rounds          0: the home's node decided alone".to_owned(),
+    ];
+    for line in lines {
+        assert!(said.err.lines().any(|said| said == line), "`{line}` in {}", said.err);
+    }
+    assert!(said.err.contains("Catena-Version"), "{}", said.err);
+    let json = setup.json(&[&run[..], &["--json"]].concat()).await;
+    let explain = &json["explain"];
+    assert_eq!(explain["home"], serde_json::json!({ "partition": home, "because": "key" }));
+    assert_eq!((&explain["rounds"], &explain["attempts"]), (&0.into(), &1.into()), "{json}");
+    assert_eq!(explain["workers"].as_array().unwrap().len(), 2);
+    let messages = &explain["messages"];
+    assert_eq!((&messages["commit"], &messages["prepare"]), (&2.into(), &0.into()), "{json}");
+
+    // Who does not ask is not told; a job without writes needs no commit.
+    assert_eq!(
+        setup.json(&["run", "--inline", "echo", "x", "--json"]).await["explain"],
+        Value::Null
+    );
+    let pure = setup.json(&["run", "--inline", "echo", "x", "--json", "--explain"]).await;
+    assert_eq!(pure["explain"]["home"]["because"], "chance");
+    assert_eq!(pure["explain"]["messages"]["all"], 3, "there, to the worker, and back: {pure}");
+    assert_eq!(pure["explain"].get("partitions"), None);
+    // The second of two under one key finds the outcome of the first.
+    let keyed = ["run", "--inline", &chain, "x", "--idempotency-key", "k", "--json", "--explain"];
+    assert_eq!(setup.json(&keyed).await["explain"]["partitions"].as_array().unwrap().len(), 2);
+    let again = setup.json(&keyed).await;
+    assert_eq!(again["explain"]["home"]["because"], "idempotency-key");
+    assert_eq!(again["explain"].get("partitions"), None, "{again}");
+    setup.bad(2, "--each-line", &["run", "echo", "--each-line", "--explain"]).await;
+    setup.stop().await;
+}

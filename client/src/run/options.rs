@@ -3,6 +3,7 @@
 use super::result::RunResult;
 use super::task::Job;
 use crate::client::Client;
+use crate::machine::submit::Good;
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
 use catena_protocol::message::submit::Submit;
@@ -78,6 +79,7 @@ pub struct Run<'a, D = Raw> {
     timeout: Option<Duration>,
     after: Timestamp,
     trace: Option<String>,
+    explain: bool,
     decoding: PhantomData<D>,
 }
 
@@ -98,6 +100,7 @@ impl<'a, D> Run<'a, D> {
             timeout: None,
             after: Timestamp::ZERO,
             trace: None,
+            explain: false,
             decoding: PhantomData,
         }
     }
@@ -134,6 +137,13 @@ impl<'a, D> Run<'a, D> {
     /// W3C trace context (`traceparent`), passed on unchanged to every step.
     pub fn trace(mut self, traceparent: impl Into<String>) -> Self {
         self.trace = Some(traceparent.into());
+        self
+    }
+
+    /// Asks what the job takes: attempts, partitions, rounds, questions between storage nodes. See
+    /// [`RunResult::explained`].
+    pub const fn explain(mut self) -> Self {
+        self.explain = true;
         self
     }
 
@@ -183,11 +193,12 @@ impl<'a, D> Run<'a, D> {
             keyed: self.idempotency_key.is_some(),
             trace: self.trace,
             inline: self.inline.then_some(self.chain),
+            explain: self.explain,
         };
         let finished = self.client.run_job(Job { chain, submit }, wait.saturating_add(GRACE)).await;
-        let (version, result) = finished.map_err(|error| error.of_job(job))?;
+        let Good { version, result, explained } = finished.map_err(|error| error.of_job(job))?;
         self.client.causality().saw(version);
-        Ok(RunResult { job, version, bytes: result.0 })
+        Ok(RunResult { job, version, bytes: result.0, explained })
     }
 }
 
@@ -213,6 +224,7 @@ impl<'a, D> Run<'a, D> {
             timeout: self.timeout,
             after: self.after,
             trace: self.trace,
+            explain: self.explain,
             decoding: PhantomData,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
+use catena_protocol::message::finish::Explained;
 use catena_protocol::{JobId, Timestamp};
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,9 @@ pub struct RunResult {
     pub version: Timestamp,
     /// What its last operator returned.
     pub bytes: Bytes,
+    /// What it took, if the call asked for that ([`Run::explain`](crate::Run::explain)); none
+    /// also where the answer was lost and the result came from the outcome.
+    pub explained: Option<Box<Explained>>,
 }
 
 impl RunResult {

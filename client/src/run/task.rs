@@ -4,7 +4,7 @@ use super::outgoing::Outgoing;
 use crate::Error;
 use crate::alarm::Alarm;
 use crate::job::{JobStatus, known};
-use crate::machine::submit::{Effect, Input, Known, Settings, Submitter};
+use crate::machine::submit::{Effect, Good, Input, Known, Settings, Submitter};
 use async_nats::{Message, StatusCode, Subject};
 use bytes::Bytes;
 use catena_link::Clock;
@@ -23,7 +23,7 @@ pub(crate) struct Job {
     pub(crate) submit: Submit,
 }
 
-pub(crate) type Caller = oneshot::Sender<Result<(Timestamp, Blob), Fault>>;
+pub(crate) type Caller = oneshot::Sender<Result<Good, Fault>>;
 
 /// What the task is told.
 #[derive(Debug)]
@@ -236,5 +236,6 @@ fn result_of(job: JobId, message: Message) -> Input<Caller> {
         None => Answer::Result(Blob(message.payload)),
     };
     let version = headers.and_then(|headers| headers.get(edge::VERSION)?.as_str().parse().ok());
-    Input::Finished(Finished { job, version: Timestamp(version.unwrap_or(0)), result })
+    let version = Timestamp(version.unwrap_or(0));
+    Input::Finished(Finished { job, version, result, explained: None })
 }

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Asks the primary of a partition anything. Never answered with [`Tell::NotPrimary`] nor
-    /// [`Tell::Fault`].
+    /// [`Tell::Fault`], and a commit never with [`Decided::Busy`]: it is asked again.
     ///
     /// # Errors
     /// What the storage node refused, or no primary in time.

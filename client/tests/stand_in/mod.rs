@@ -115,7 +115,7 @@ pub async fn scheduler(
         for submit in codec::decode_batch::<Submit>(&message.payload).unwrap() {
             if let Some(result) = run(chain, &submit) {
                 let version = catena_protocol::Timestamp(77);
-                batch.push(&Finished { job: submit.job, version, result });
+                batch.push(&Finished { job: submit.job, version, result, explained: None });
             }
         }
         (!batch.is_empty()).then(|| (None, batch.finish().to_vec()))

@@ -47,6 +47,27 @@ pub struct Assignment {
     /// W3C trace context.
     #[n(9)]
     pub trace: Option<String>,
+    /// What came before this attempt; given where the caller wants to know what the job took.
+    #[n(10)]
+    pub tries: Option<Tries>,
+}
+
+/// How often a job was tried, and why again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Tries {
+    /// Attempts, this one included.
+    #[n(0)]
+    pub attempts: u32,
+    /// Of these, how many lost against other jobs.
+    #[n(1)]
+    pub conflicts: u32,
+    /// How many ended with an operator that failed.
+    #[n(2)]
+    pub retries: u32,
+    /// How many ended with trouble of the platform: a worker that was full or gone, a store that
+    /// did not answer.
+    #[n(3)]
+    pub repeats: u32,
 }
 
 /// Where a result goes, and in which form.

@@ -13,7 +13,7 @@ use crate::chain::Isolation;
 use crate::clock::Timestamp;
 use crate::codec::Blob;
 use crate::fault::Fault;
-use crate::id::{AttemptId, JobId, Name};
+use crate::id::{AttemptId, JobId, Name, NodeId};
 use crate::key::Key;
 use minicbor::{Decode, Encode};
 
@@ -44,6 +44,9 @@ pub struct Commit {
     /// How long the outcome is kept, in milliseconds.
     #[n(7)]
     pub keep_ms: u64,
+    /// Whether the answer says what the commit took.
+    #[n(8)]
+    pub explain: bool,
 }
 
 /// How a job ends.
@@ -111,4 +114,47 @@ pub enum Decided {
         #[n(0)]
         wait_ms: u64,
     },
+    /// As `Outcome`, and what it took to come to it; only for who asked, and only when it came
+    /// about with this commit.
+    #[n(3)]
+    Explained(#[n(0)] Outcome, #[n(1)] Box<Costs>),
+}
+
+/// What a commit took, as its home primary counted it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Costs {
+    /// The partitions that the job touched, its home among them, in their order.
+    #[n(0)]
+    pub parts: Vec<Part>,
+    /// How often all partitions were asked, for a later time each; 0: the home's node decided
+    /// alone.
+    #[n(1)]
+    pub rounds: u32,
+    /// Questions sent to other nodes until it was decided. Those that go to one node at the same
+    /// moment share a message, also with those of other jobs.
+    #[n(2)]
+    pub asked: u32,
+    /// Answers that came from other nodes.
+    #[n(3)]
+    pub answered: u32,
+}
+
+/// What a job did in one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Part {
+    /// Which.
+    #[n(0)]
+    pub partition: u16,
+    /// Who leads it; none: nobody is known to at the moment.
+    #[n(1)]
+    pub node: Option<NodeId>,
+    /// Keys read that had to hold until the commit.
+    #[n(2)]
+    pub reads: u32,
+    /// Prefixes scanned that had to hold until the commit.
+    #[n(3)]
+    pub scans: u32,
+    /// Keys written.
+    #[n(4)]
+    pub writes: u32,
 }

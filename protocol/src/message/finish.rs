@@ -8,6 +8,8 @@
 //! A worker answers the caller itself only when the job is decided for good; everything else is
 //! told to the scheduler, which runs the job again or records that it failed.
 
+use super::assign::Tries;
+use super::commit::Costs;
 use crate::clock::Timestamp;
 use crate::codec::Blob;
 use crate::fault::Fault;
@@ -26,6 +28,23 @@ pub struct Finished {
     /// Its result, or why there is none.
     #[n(2)]
     pub result: Answer,
+    /// What it took, for who asked and where it is known.
+    #[n(3)]
+    pub explained: Option<Box<Explained>>,
+}
+
+/// What a job took: facts of its last attempt, gathered on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Explained {
+    /// How often it was tried.
+    #[n(0)]
+    pub tries: Tries,
+    /// The worker of each step.
+    #[n(1)]
+    pub plan: Vec<NodeId>,
+    /// What its commit took; none: it needed none, or an earlier attempt had committed.
+    #[n(2)]
+    pub commit: Option<Costs>,
 }
 
 /// A result, or why there is none.

@@ -39,6 +39,9 @@ pub struct Submit {
     /// The steps of an inline chain, as in header `Catena-Chain`.
     #[n(6)]
     pub inline: Option<String>,
+    /// Whether the answer says what the job took.
+    #[n(7)]
+    pub explain: bool,
 }
 
 /// The answer to `submit` at the edge.

@@ -53,6 +53,7 @@ impl Scheduler {
             reply: job.rider.as_ref().map(|caller| caller.reply.clone()),
             record_ms: job.keep_ms,
             trace: job.trace.clone(),
+            tries: job.explain.then(|| job.tries()),
         };
         let payload = Blob(job.input.clone());
         let step = Step {

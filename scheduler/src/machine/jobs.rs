@@ -6,7 +6,7 @@ use super::chains::Ready;
 use super::submit::Called;
 use bytes::Bytes;
 use catena_protocol::clock::Now;
-use catena_protocol::message::assign::Reply;
+use catena_protocol::message::assign::{Reply, Tries};
 use catena_protocol::message::commit::End;
 use catena_protocol::{AttemptId, Fault, JobId, Name, Timestamp};
 use foldhash::fast::FixedState;
@@ -51,6 +51,8 @@ pub(super) struct Job {
     pub(super) name: Name,
     pub(super) input: Bytes,
     pub(super) trace: Option<String>,
+    /// Whether its caller wants to know what it took.
+    pub(super) explain: bool,
     pub(super) phase: Phase,
     pub(super) attempt: AttemptId,
     /// The worker of each step of the attempt; empty: none holds a place for it.
@@ -151,6 +153,7 @@ impl Job {
             name,
             input,
             trace: None,
+            explain: false,
             phase: Phase::Running,
             attempt: AttemptId::default(),
             plan: Vec::new(),
@@ -171,6 +174,16 @@ impl Job {
             trouble: None,
             since_ms: now_ms,
             timer: 0,
+        }
+    }
+
+    /// What came before the attempt that is about to begin, and it.
+    pub(super) const fn tries(&self) -> Tries {
+        Tries {
+            attempts: self.attempts,
+            conflicts: self.conflicts,
+            retries: self.retries,
+            repeats: self.repeats,
         }
     }
 

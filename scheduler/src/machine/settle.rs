@@ -44,6 +44,7 @@ impl Scheduler {
             effects: Effects::default(),
             end: end.clone(),
             keep_ms: job.keep_ms.unwrap_or_default(),
+            explain: false,
         };
         out.push(Effect::Ask { job: job.id, ask: Ask::Commit(commit) });
     }

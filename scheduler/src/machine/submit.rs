@@ -29,6 +29,8 @@ pub struct Submission {
     pub after: Timestamp,
     /// W3C trace context.
     pub trace: Option<String>,
+    /// Whether its caller wants to know what it took.
+    pub explain: bool,
     /// Where it came from, and so what happens at its end.
     pub source: Source,
 }
@@ -184,6 +186,7 @@ impl Scheduler {
         let mut job = Job::new(id, name, submission.input, now, asked_ms);
         job.chain = Some(chain);
         job.trace = submission.trace;
+        job.explain = submission.explain;
         job.after = submission.after;
         job.keep_ms = keep_ms;
         job.plan = std::mem::take(&mut self.plan);
@@ -264,5 +267,5 @@ enum Admitted {
 
 /// An answer to a caller.
 pub(super) fn answer(reply: Reply, job: JobId, version: Timestamp, result: Answer) -> Effect {
-    Effect::Answer { reply, finished: Finished { job, version, result } }
+    Effect::Answer { reply, finished: Finished { job, version, result, explained: None } }
 }

@@ -250,9 +250,11 @@ fn dismiss_callers(job: &mut Job, now_ms: u64, out: &mut Vec<Effect>) {
         return;
     }
     let id = job.id;
+    let why = last_trouble(job);
     let fault = || {
-        let message =
-            format!("job `{id}` has not ended yet and goes on; ask for its status or its result");
+        let message = format!(
+            "job `{id}` has not ended yet and goes on; ask for its status or its result{why}"
+        );
         Answer::Fault(Fault::new(Code::Deadline, message))
     };
     if let Some(caller) = job.rider.take_if(|caller| caller.until_ms <= now_ms) {
@@ -264,13 +266,18 @@ fn dismiss_callers(job: &mut Job, now_ms: u64, out: &mut Vec<Effect>) {
 }
 
 fn deadline_fault(job: &Job) -> Fault {
-    let why = match &job.trouble {
-        Some(fault) => format!("; its last attempt ended with: {fault}"),
-        None => String::new(),
-    };
     let message = format!(
-        "the deadline of job `{}` passed after {} attempts; it changed nothing{why}",
-        job.id, job.attempts
+        "the deadline of job `{}` passed after {} attempts; it changed nothing{}",
+        job.id,
+        job.attempts,
+        last_trouble(job)
     );
     Fault::new(Code::Deadline, message)
+}
+
+fn last_trouble(job: &Job) -> String {
+    match &job.trouble {
+        Some(fault) => format!("; its last attempt ended with: {fault}"),
+        None => String::new(),
+    }
 }

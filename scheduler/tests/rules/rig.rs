@@ -41,6 +41,7 @@ pub(crate) fn run(n: u64, chain: &str) -> Submission {
         wait_ms: 0,
         after: Timestamp::ZERO,
         trace: None,
+        explain: false,
         source: Source::Run(Reply::Batch(format!("inbox.{n}"))),
     }
 }

@@ -1,6 +1,6 @@
 use crate::rig::{Rig, job, node, run};
 use catena_protocol::message::commit::End;
-use catena_protocol::message::finish::AttemptEnd;
+use catena_protocol::message::finish::{Answer, AttemptEnd};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::{Code, Fault};
 use catena_scheduler::machine::{Input, Submission};
@@ -150,6 +150,37 @@ fn trouble_with_the_store_is_tried_again_but_not_for_ever() {
     }
     assert_eq!(attempts, 1_001);
     assert_eq!(rig.fault(), fault);
+    rig.assert_empty();
+}
+
+/// A store that has no room: the job is tried again, and who does not wait so long is told why.
+#[test]
+fn a_store_without_room_is_transparent_until_somebody_stops_waiting() {
+    let mut rig = Rig::new();
+    rig.worker("w0", 1);
+    rig.submit(Submission {
+        wait_ms: 1_000,
+        deadline_ms: 4_000,
+        explain: true,
+        ..run(1, "reading")
+    });
+    let fault = Fault::new(Code::TooBusy, "16384 jobs are about to write in partition 1");
+    let mut attempts = 0;
+    let mut told = Vec::new();
+    while rig.scheduler.jobs() > 0 {
+        for step in rig.steps() {
+            attempts += 1;
+            let tries = step.assignment.tries.unwrap();
+            assert_eq!((tries.attempts, tries.repeats), (attempts, attempts - 1));
+            rig.end(&step, AttemptEnd::Again { fault: fault.clone() });
+        }
+        rig.pass(250);
+        told.extend(rig.answers().into_iter().map(|(_, finished)| finished.result));
+    }
+    assert!(attempts > 3, "{attempts} attempts");
+    let [Answer::Fault(fault)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(fault.code, Code::Deadline);
+    assert!(fault.message.contains("goes on") && fault.message.contains("16384"), "{fault}");
     rig.assert_empty();
 }
 

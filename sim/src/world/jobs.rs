@@ -198,6 +198,7 @@ impl World {
             effects,
             end: End::Committed(attempt.to_string().as_str().into()),
             keep_ms: 0,
+            explain: false,
         };
         let mut effects = Vec::new();
         let now = right(self.at_us);

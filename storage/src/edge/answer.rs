@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use catena_link::{fault_body, fault_headers};
+use catena_protocol::edge::body;
 use catena_protocol::message::read::Record;
 use catena_protocol::message::store::Tell;
 use catena_protocol::message::write::Written;
 use catena_protocol::{Blob, Code, Fault, Timestamp, edge};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A body and headers.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(super) fn write(key: &str, tell: Tell) -> Answer {
 fn differs(key: &str, version: Timestamp, value: Option<Blob>) -> Answer {
     let message = format!("`{key}` is not what was expected; nothing was changed");
     let fault = Fault::new(Code::Conflict, message);
-    let current = json!({ "version": version, "value": value.as_ref().map(text) });
+    let current = json!({ "version": version, "value": value.as_ref().map(body::value) });
     let body = json!({ "error": &fault, "current": current }).to_string().into();
     let mut headers = fault_headers(&fault).to_vec();
     headers.push((edge::VERSION, version.to_string()));
@@ -78,21 +79,4 @@ pub(super) fn refused(tell: Tell) -> Fault {
         ),
         _ => Fault::new(Code::Internal, "the store gave an answer that does not fit the request"),
     }
-}
-
-/// A value in JSON: its text, or `{"hex": "..."}` where it is not text.
-pub(super) fn text(value: &Blob) -> Value {
-    match std::str::from_utf8(value.as_ref()) {
-        Ok(text) => text.into(),
-        Err(_) => json!({ "hex": hex(value.as_ref()) }),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -3,12 +3,12 @@
 use super::scan::Gathered;
 use super::{Parsed, What};
 use async_nats::Message;
+use catena_protocol::edge::body;
 use catena_protocol::message::read::{At, Read, Scan};
 use catena_protocol::message::store::Ask;
 use catena_protocol::message::write::{Change, Condition, Mutation, Write};
 use catena_protocol::subject::{StoreVerb, Subjects};
 use catena_protocol::{Blob, Code, Fault, Key, RequestId, Timestamp, edge, key, limit};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(super) fn parse(
@@ -114,50 +114,9 @@ fn change(
             Ok((Change::Put(Blob::from(message.payload.to_vec())), condition))
         }
         StoreVerb::Delete => Ok((Change::Delete, condition)),
-        StoreVerb::Add => {
-            let text = std::str::from_utf8(&message.payload).unwrap_or_default();
-            let delta = text.trim().parse().map_err(|_| {
-                Fault::bad_request("the body must be a decimal integer; nothing was changed")
-            })?;
-            Ok((Change::Add(delta), condition))
-        }
-        StoreVerb::UpdateIfValueIs => update(version, &message.payload),
+        StoreVerb::Add => Ok((Change::Add(body::integer(&message.payload)?), condition)),
+        StoreVerb::UpdateIfValueIs => body::update(version, &message.payload),
         StoreVerb::Read | StoreVerb::Scan => Err(Fault::bad_request("not a write")),
-    }
-}
-
-fn update(version: Option<Timestamp>, body: &[u8]) -> Result<(Change, Condition), Fault> {
-    let wrong = |why: &str| {
-        Fault::bad_request(format_args!(
-            "{why}; expected JSON such as `{{\"expected\": \"old\", \"value\": \"new\"}}` or \
-             `{{\"version\": 1, \"value\": \"new\"}}`, null standing for no record; nothing was changed"
-        ))
-    };
-    let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not JSON"))?;
-    let Value::Object(mut fields) = body else { return Err(wrong("the body is not an object")) };
-    let value = fields.remove("value").ok_or_else(|| wrong("`value` is missing"))?;
-    let condition = match (fields.remove("expected"), fields.remove("version"), version) {
-        (Some(expected), None, None) => Condition::ValueIs(text(expected)),
-        (None, Some(found), None) => Condition::VersionIs(Timestamp(
-            found.as_u64().ok_or_else(|| wrong("`version` is not a version"))?,
-        )),
-        (None, None, Some(version)) => Condition::VersionIs(version),
-        (None, None, None) => return Err(wrong("`expected` or `version` is missing")),
-        _ => return Err(wrong("`expected` and `version` exclude each other")),
-    };
-    if let Some(name) = fields.keys().next() {
-        let name: String = name.chars().take(64).collect();
-        return Err(wrong(&format!("`{name}` is not known")));
-    }
-    Ok((text(value).map_or(Change::Delete, Change::Put), condition))
-}
-
-/// The value that a JSON value stands for: strings their text, null none, others their JSON.
-fn text(value: Value) -> Option<Blob> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.into()),
-        other => Some(other.to_string().into()),
     }
 }
 
@@ -166,7 +125,7 @@ fn scan(partitions: u16, prefix: &str, message: &Message) -> Result<Parsed, Faul
         let why = format!("the prefix has more than {} bytes", limit::KEY_BYTES);
         return Err(Fault::new(Code::TooLarge, why));
     }
-    let (after, limit) = page(&message.payload)?;
+    let (after, limit) = body::page(&message.payload)?;
     let at = version(message)?.map_or(At::Latest, At::Snapshot);
     let one = |partition| {
         let scan = Scan { prefix: prefix.to_owned(), at, after: after.clone(), limit };
@@ -179,25 +138,4 @@ fn scan(partitions: u16, prefix: &str, message: &Message) -> Result<Parsed, Faul
         (0..partitions).map(one).collect()
     };
     Ok(Parsed { what: What::Scan(Gathered::new(asks.len(), limit)), asks })
-}
-
-/// The optional body of a scan: `{"after": "key", "limit": 100}`.
-fn page(body: &[u8]) -> Result<(Option<Key>, u32), Fault> {
-    let wrong = || {
-        Fault::bad_request(
-            "the body of a scan is empty or JSON such as `{\"after\": \"key\", \"limit\": 100}`",
-        )
-    };
-    if body.trim_ascii().is_empty() {
-        return Ok((None, limit::SCAN_RECORDS));
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Page {
-        after: Option<Key>,
-        limit: Option<u32>,
-    }
-    let page: Page = serde_json::from_slice(body).map_err(|_| wrong())?;
-    let limit = page.limit.unwrap_or(limit::SCAN_RECORDS).clamp(1, limit::SCAN_RECORDS);
-    Ok((page.after, limit))
 }

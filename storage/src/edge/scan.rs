@@ -1,13 +1,12 @@
 //! A scan over many partitions, put together.
 
-use super::answer::{Answer, refused, text};
+use super::answer::{Answer, refused};
+use catena_protocol::edge::{NEXT, body};
 use catena_protocol::message::read::Found;
 use catena_protocol::message::store::Tell;
 use catena_protocol::{Fault, Key};
 use serde_json::{Value, json};
 
-/// Header of an answer that is not complete: go on behind this key.
-const NEXT: &str = "Catena-Next";
 /// The JSON of an answer ends at about so many bytes.
 const BODY_BYTES: usize = 600 * 1024;
 
@@ -78,7 +77,7 @@ impl Gathered {
 fn render(found: &Found) -> Value {
     json!({
         "key": found.key,
-        "value": found.record.value.as_ref().map(text),
+        "value": found.record.value.as_ref().map(body::value),
         "version": found.record.version,
     })
 }

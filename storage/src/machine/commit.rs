@@ -9,6 +9,7 @@
 //! A job that adds to something that is not an integer has failed: that is its outcome.
 
 use super::conflict::Case;
+use super::costs::explained;
 use super::effect::Verdict;
 use super::pending::Known;
 use super::share::{Shares, shares};
@@ -117,6 +118,7 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) -> Result<Verdict, StateError> {
         let at = self.clock.tick(now.wall_us);
+        let costs = commit.explain.then(|| self.costs(home, &shares));
         let serializable = commit.isolation == Isolation::Serializable;
         for (number, effects) in &shares {
             let case = Case {
@@ -157,6 +159,7 @@ impl<C> Node<C> {
         let job = commit.job;
         let touched: Vec<u16> = others.iter().map(|(number, _)| *number).chain([home]).collect();
         let (index, tell) = self.log_outcome(now, home, at, (commit, own), None);
+        let tell = explained(tell, costs);
         for (number, share) in others.into_iter().filter(|(_, share)| !share.rows.is_empty()) {
             self.raise_ceiling(now, number, at);
             self.append(number, at, Decision::Effects { mutations: share.mutations }, share.rows);

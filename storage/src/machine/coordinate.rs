@@ -12,6 +12,7 @@
 //! whoever leads after has everything of earlier epochs that will ever count. So nothing has to be
 //! logged before anybody is asked, nor when a transaction is given up.
 
+use super::costs::explained;
 use super::effect::Verdict;
 use super::share::Shares;
 use super::turns::Queued;
@@ -21,7 +22,7 @@ use crate::state::{State, StateError};
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
 use catena_protocol::limit::CLOCK_OFFSET_US;
-use catena_protocol::message::commit::{Commit, Decided, End};
+use catena_protocol::message::commit::{Commit, Costs, Decided, End};
 use catena_protocol::message::gossip::Line;
 use catena_protocol::message::prepare::{Prepare, Prepared, Readiness, Resolve, TxnId, Unsettled};
 use catena_protocol::message::store::{Response, Tell};
@@ -49,6 +50,9 @@ pub(super) struct Coordination<C> {
     /// Who is ready for that.
     ready: BTreeSet<u16>,
     rounds: u32,
+    /// Questions to other nodes, and answers from there.
+    asked: u32,
+    answered: u32,
     round_us: u64,
     began_us: u64,
     /// When to do something again: to ask those who have not answered, or all for a later time.
@@ -85,6 +89,8 @@ impl<C> Node<C> {
             at: Timestamp::ZERO,
             ready: BTreeSet::new(),
             rounds: 0,
+            asked: 0,
+            answered: 0,
             round_us: now.mono_us,
             began_us: now.mono_us,
             due_us: now.mono_us,
@@ -203,10 +209,15 @@ impl<C> Node<C> {
         let due_us = coordination.due_us;
         let asks: Vec<Prepare> = coordination.asks().collect();
         self.tend_us = self.tend_us.min(due_us);
+        let mut asked = 0;
         for prepare in asks {
             if let Some(primary) = self.leader_of(prepare.partition) {
+                asked += u32::from(primary != self.settings.me.node);
                 self.tell(&primary, Line::Prepare(prepare));
             }
+        }
+        if let Some(coordination) = self.of(home, job) {
+            coordination.asked += asked;
         }
     }
 
@@ -222,7 +233,9 @@ impl<C> Node<C> {
         let Prepared { txn, partition, at, readiness } = prepared;
         let (home, job) = (self.home_of(txn), txn.job);
         let any_time = self.has(Bug::CountOldAnswers);
+        let elsewhere = *from != self.settings.me.node;
         let Some(coordination) = self.of(home, &job) else { return Ok(()) };
+        coordination.answered += u32::from(elsewhere);
         if coordination.txn != txn || (coordination.at != at && !any_time) {
             return Ok(());
         }
@@ -310,6 +323,7 @@ impl<C> Node<C> {
             return Ok(());
         }
         let Some(mut coordination) = self.end_coordination(home, job) else { return Ok(()) };
+        let costs = self.costs_of(home, &coordination);
         let own = coordination.shares.remove(&home).unwrap_or_default();
         let unsettled =
             Unsettled { txn, at: coordination.at, partitions: coordination.writes_in() };
@@ -324,11 +338,17 @@ impl<C> Node<C> {
                 let Coordination { commit, waiters, .. } = coordination;
                 let (index, tell) = self.log_outcome(now, home, at, (commit, share), unsettled);
                 self.leave_lines(now, home, *job, state)?;
-                self.promise(home, index, at, &tell, waiters);
+                self.promise(home, index, at, &explained(tell, costs), waiters);
             }
             Err(fault) => self.log_failure(now, home, coordination, fault),
         }
         Ok(())
+    }
+
+    fn costs_of(&self, home: u16, coordination: &Coordination<C>) -> Option<Costs> {
+        let Coordination { rounds, asked, answered, .. } = *coordination;
+        let all = || Costs { rounds, asked, answered, ..self.costs(home, &coordination.shares) };
+        coordination.commit.explain.then(all)
     }
 
     /// The job has failed, and that is its outcome.

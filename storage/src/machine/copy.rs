@@ -243,11 +243,12 @@ impl<C> Node<C> {
         let clear = (first && !merges).then_some(number);
         let mut changes = Changes { clear, ..Changes::default() };
         changes.take(number, items);
+        // Also with the last piece, which may be the first: a crash may come before the mark that
+        // ends the copy, and what this replica vouched for must not be forgotten then.
+        let begun = Mark { copying: true, floor, ..Mark::default() };
+        changes.marks.push((number, begun));
         if ends {
             partition.mark = Mark { floor: mark.applied, ..mark };
-        } else {
-            let begun = Mark { copying: true, floor, ..Mark::default() };
-            changes.marks.push((number, begun));
         }
         if first {
             // What was committed before comes before the copy.

@@ -31,6 +31,7 @@ mod commit;
 mod conflict;
 mod coordinate;
 mod copy;
+mod costs;
 mod effect;
 mod elect;
 mod fingerprint;

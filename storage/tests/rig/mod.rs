@@ -247,6 +247,7 @@ pub fn commit(job: JobId, snapshot: Timestamp, effects: Effects) -> (u16, Ask) {
         effects,
         end: End::Committed("done".into()),
         keep_ms: 0,
+        explain: false,
     };
     (job.home() % PARTITIONS, Ask::Commit(commit))
 }

@@ -2,8 +2,8 @@
 
 use super::held::{Held, Token};
 use super::{Effect, Worker};
-use catena_protocol::message::commit::{Commit, Decided, End, Outcome};
-use catena_protocol::message::finish::{Answer, AttemptEnd, Finished};
+use catena_protocol::message::commit::{Commit, Costs, Decided, End, Outcome};
+use catena_protocol::message::finish::{Answer, AttemptEnd, Explained, Finished};
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::store::Tell;
 use catena_protocol::{Blob, Code, Fault, limit};
@@ -26,6 +26,7 @@ impl Worker {
             effects,
             end: End::Committed(result),
             keep_ms: assignment.record_ms.unwrap_or(limit::OUTCOME_RUN_MS),
+            explain: assignment.tries.is_some(),
         };
         let token = self.steps.insert(held);
         out.push(Effect::Commit(token, commit));
@@ -34,7 +35,10 @@ impl Worker {
     pub(super) fn decided(&mut self, token: Token, tell: Tell, out: &mut Vec<Effect>) {
         let Some(held) = self.steps.remove(token) else { return };
         let end = match tell {
-            Tell::Decided(Decided::Outcome(outcome)) => settle(&held, outcome, out),
+            Tell::Decided(Decided::Outcome(outcome)) => settle(&held, outcome, None, out),
+            Tell::Decided(Decided::Explained(outcome, costs)) => {
+                settle(&held, outcome, Some(*costs), out)
+            }
             Tell::Decided(Decided::Conflict { version, .. }) => AttemptEnd::Conflict { version },
             Tell::Decided(Decided::Busy { wait_ms }) => AttemptEnd::Again {
                 fault: Fault::new(
@@ -63,14 +67,26 @@ impl Worker {
     }
 }
 
-fn settle(held: &Held, outcome: Outcome, out: &mut Vec<Effect>) -> AttemptEnd {
+fn settle(
+    held: &Held,
+    outcome: Outcome,
+    costs: Option<Costs>,
+    out: &mut Vec<Effect>,
+) -> AttemptEnd {
     let version = outcome.version;
     let good = matches!(outcome.end, End::Committed(_));
     if let Some(reply) = held.assignment.reply.clone() {
-        let finished = Finished { job: outcome.job, version, result: answer(outcome.end) };
+        let (job, result, explained) = (outcome.job, answer(outcome.end), explained(held, costs));
+        let finished = Finished { job, version, result, explained };
         out.push(Effect::Answer { reply, finished });
     }
     AttemptEnd::Decided { version, good }
+}
+
+/// What the job took, if its caller wants to know.
+pub(super) fn explained(held: &Held, commit: Option<Costs>) -> Option<Box<Explained>> {
+    let tries = held.assignment.tries?;
+    Some(Box::new(Explained { tries, plan: held.assignment.plan.clone(), commit }))
 }
 
 /// What a caller is told of a recorded end.

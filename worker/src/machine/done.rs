@@ -105,7 +105,8 @@ impl Worker {
         let version = held.assignment.snapshot;
         if let Some(reply) = held.assignment.reply.clone() {
             let job = held.assignment.job;
-            let finished = Finished { job, version, result: Answer::Result(result) };
+            let explained = super::commit::explained(&held, None);
+            let finished = Finished { job, version, result: Answer::Result(result), explained };
             out.push(Effect::Answer { reply, finished });
         }
         Self::finish(&held, AttemptEnd::Decided { version, good: true }, out);
@@ -116,13 +117,15 @@ fn is_last(held: &Held) -> bool {
     usize::from(held.index) + 1 == held.chain.steps.len()
 }
 
-/// A store that is away or has moved on is no failure of the operator: the job runs again. What a
-/// service operator says is always its own.
+/// A store that is away or has moved on is no failure of the operator: the job runs again. A
+/// service operator that is not there is a failure; what one says is its own, with a code of its
+/// own, so that a conflict is the store's there too.
 fn failure(held: &Held, fault: Fault) -> AttemptEnd {
     let step = &held.chain.steps[usize::from(held.index)];
-    let from_store = step.service.is_none() && step.effect != Declared::Pure;
+    let own = step.effect == Declared::Pure
+        || (fault.code == Code::Unavailable && step.service.is_some());
     match fault.code {
-        Code::Unavailable | Code::Conflict if from_store => AttemptEnd::Again { fault },
+        Code::Unavailable | Code::Conflict if !own => AttemptEnd::Again { fault },
         _ => AttemptEnd::Failed { step: held.index, fault },
     }
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 use catena_protocol::chain::{self, Isolation};
-use catena_protocol::message::assign::Assignment;
-use catena_protocol::message::commit::{Decided, End, Outcome};
-use catena_protocol::message::finish::Answer;
+use catena_protocol::message::assign::{Assignment, Tries};
+use catena_protocol::message::commit::{Costs, Decided, End, Outcome};
+use catena_protocol::message::finish::{Answer, Explained};
 use catena_protocol::{Code, Key, Name};
 
 const NOW: Now = Now { wall_us: 1_000_000, mono_us: 1_000 };
@@ -45,6 +45,7 @@ fn step(job: u8, chain: &Chain, plan: &[&str]) -> Step {
             reply: Some(Reply::Batch("inbox".into())),
             record_ms: None,
             trace: None,
+            tries: None,
         }),
         index: 0,
         payload: Blob::from("in"),
@@ -146,6 +147,63 @@ fn a_conflict_goes_back_to_the_scheduler_and_nobody_is_answered() {
     let effects = handle(&mut worker, Input::Decided(*token, Tell::Decided(conflict)));
     assert_eq!(effects.len(), 1);
     assert_eq!(end_of(&effects), AttemptEnd::Conflict { version: Timestamp(5) });
+}
+
+/// A job that is about to commit: how its attempt ends with this answer of the store.
+fn committed_with(tell: Tell) -> AttemptEnd {
+    let (mut worker, chain) = (worker(10), chain_of(1, chain::Effect::Writing));
+    let mut first = step(1, &chain, &["w1"]);
+    first.assignment.record_ms = Some(1_000);
+    let token = start(&mut worker, &chain, first);
+    let effects = done(&mut worker, token, Ok("x"));
+    let [Effect::Commit(token, _)] = &effects[..] else { panic!("{effects:?}") };
+    let effects = handle(&mut worker, Input::Decided(*token, tell));
+    assert_eq!(effects.len(), 1, "only the scheduler is told: {effects:?}");
+    assert_eq!(worker.outstanding(), 0);
+    end_of(&effects)
+}
+
+#[test]
+fn what_passes_is_run_again_and_what_is_too_large_has_failed() {
+    for code in [Code::TooBusy, Code::Unavailable, Code::Deadline, Code::Internal] {
+        let fault = Fault::new(code, "later");
+        assert_eq!(committed_with(Tell::Fault(fault.clone())), AttemptEnd::Again { fault });
+    }
+    let fault = Fault::new(Code::TooLarge, "4001 keys read");
+    let failed = AttemptEnd::Failed { step: 0, fault: fault.clone() };
+    assert_eq!(committed_with(Tell::Fault(fault)), failed);
+    for tell in [
+        Tell::Decided(Decided::Busy { wait_ms: 150 }),
+        Tell::SnapshotTooOld { horizon: Timestamp(9) },
+    ] {
+        assert!(matches!(committed_with(tell), AttemptEnd::Again { .. }));
+    }
+}
+
+#[test]
+fn a_caller_who_asks_is_told_what_the_job_took() {
+    let (mut worker, chain) = (worker(10), chain_of(1, chain::Effect::Writing));
+    let tries = Tries { attempts: 3, conflicts: 2, ..Tries::default() };
+    let costs = Costs { rounds: 1, asked: 2, answered: 2, ..Costs::default() };
+    let mut first = step(1, &chain, &["w1"]);
+    (first.assignment.record_ms, first.assignment.tries) = (Some(1_000), Some(tries));
+    let token = start(&mut worker, &chain, first);
+    let effects = done(&mut worker, token, Ok("x"));
+    let [Effect::Commit(token, commit)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(commit.explain);
+    let outcome = Outcome {
+        job: commit.job,
+        attempt: commit.attempt,
+        chain: commit.chain.clone(),
+        version: Timestamp(77),
+        end: End::Committed(Blob::from("x")),
+        expires: Timestamp::MAX,
+    };
+    let tell = Tell::Decided(Decided::Explained(outcome, Box::new(costs.clone())));
+    let effects = handle(&mut worker, Input::Decided(*token, tell));
+    let [Effect::Answer { finished, .. }, _] = &effects[..] else { panic!("{effects:?}") };
+    let explained = Explained { tries, plan: vec![node("w1")], commit: Some(costs) };
+    assert_eq!(finished.explained, Some(Box::new(explained)));
 }
 
 #[test]

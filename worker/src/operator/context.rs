@@ -109,6 +109,16 @@ impl Context {
         self.shared.step
     }
 
+    /// What this step may do to the store.
+    pub fn effect(&self) -> Effect {
+        self.shared.effect
+    }
+
+    /// Whether writes take effect with the job's commit, and not at once.
+    pub fn buffers(&self) -> bool {
+        !self.at_once()
+    }
+
     /// When the job's reads are.
     pub fn snapshot(&self) -> Timestamp {
         self.shared.snapshot

@@ -18,6 +18,7 @@
 mod at_once;
 mod built_in;
 mod context;
+mod door;
 mod key_index;
 #[cfg(test)]
 mod memory_store;
@@ -30,6 +31,7 @@ mod store;
 mod write_buffer;
 
 pub use context::{Context, Opening};
+pub use door::Doors;
 pub use registry::Registry;
 pub use service::ServiceOperator;
 pub use store::{Page, Store};

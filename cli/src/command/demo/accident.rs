@@ -37,14 +37,18 @@ pub(super) fn accident(data: PathBuf) -> (Accident, FaultInjector) {
 }
 
 impl Accident {
-    /// Lets it happen after `part` of the time, and waits until it is over. Returns when the node
-    /// was away, counted from now.
-    pub(super) async fn happens(&self, part: Duration) -> Result<[Duration; 2], Failure> {
+    /// Lets it happen at a moment, for at least so long, and waits until it is over. Returns when
+    /// the node was away, counted from now.
+    pub(super) async fn happens(
+        &self,
+        moment: impl Future<Output = ()>,
+        away: Duration,
+    ) -> Result<[Duration; 2], Failure> {
         let began = Instant::now();
-        tokio::time::sleep(part).await;
+        moment.await;
         self.ask(Fate::Killed).await?;
         let killed = began.elapsed();
-        tokio::time::sleep(part.max(AWAY)).await;
+        tokio::time::sleep(away.max(AWAY)).await;
         self.ask(Fate::StartedAgain).await?;
         Ok([killed, began.elapsed()])
     }
@@ -55,6 +59,12 @@ impl Accident {
         self.0.send((fate, done)).await.map_err(|_| ended())?;
         is_done.await.map_err(|_| ended())
     }
+}
+
+/// What is said of it.
+pub(super) fn was_away([from, to]: [Duration; 2]) -> String {
+    let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
+    format!("{VICTIM} was gone from {from:.1} s to {to:.1} s")
 }
 
 impl FaultInjector {

@@ -1,7 +1,7 @@
 //! The store without jobs: writes, reads, updates and sums from many callers at once, while a
 //! storage node dies and comes back.
 
-use super::accident::{Accident, VICTIM};
+use super::accident::{Accident, was_away};
 use super::check::{Check, count};
 use super::load::load;
 use super::report::Phase;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let over = Cell::new(accident.is_none());
     let happens = async {
         let Some(accident) = accident else { return Ok(None) };
-        let away = accident.happens(time / 3).await;
+        let away = accident.happens(tokio::time::sleep(time / 3), time / 3).await;
         over.set(true);
         away.map(Some)
     };
@@ -45,10 +45,7 @@ pub(super) async fn run(
     progress.clear();
 
     let slowest_ms = timings.quantile_us(1.0) / 1000;
-    let note = away.map(|[from, to]| {
-        let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
-        format!("{VICTIM} was gone from {from:.1} s to {to:.1} s; the slowest took {slowest_ms} ms")
-    });
+    let note = away.map(|away| format!("{}; the slowest took {slowest_ms} ms", was_away(away)));
     let mut checks = vec![Check::none("rounds that failed", failures.len())];
     checks.extend(compare(client.store(), run, &prefix, timings.jobs).await?);
     checks.push(Check::new("storage nodes", nodes, storage_nodes(client).await?));

@@ -42,7 +42,8 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     schedulers: u16,
 
-    /// Number of storage nodes; of three or more one is cut off in the middle
+    /// Number of storage nodes; of three or more one is cut off, while orders come in and again
+    /// while keys are written
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
     storage: u16,
 
@@ -124,7 +125,7 @@ impl Demo {
         let client = client(settings).await?;
         let before = spread::done(&client).await?;
         let words = self.words(&client, run).await?;
-        let shop = shop::run(&client, run, self.seed).await?;
+        let shop = shop::run(&client, run, self.seed, accident.as_ref()).await?;
         let steps = words.steps + shop.steps;
         let spread = spread::since(&client, &before, steps).await?;
         let direct = direct::run(&client, run, self.time(), accident.as_ref()).await?;

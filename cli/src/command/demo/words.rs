@@ -24,9 +24,8 @@ const PASSES: u32 = 10_000;
 
 /// Counts for so long, then finishes the pass over the text.
 pub(super) async fn run(client: &Client, run: &str, time: Duration) -> Result<Phase, Failure> {
-    // One tag for all: then a job is decided in one place, also on several storage nodes.
-    let tag = format!("{{demo-{run}}}");
-    let prefix = format!("{tag}:word:");
+    // Each word lives where it falls: a line is a job over as many partitions as it has words.
+    let prefix = format!("demo-{run}:word:");
     let settings = json!({ "store": true, "prefix": prefix });
     let chain = json!({
         "steps": ["lowercase", { "operator": "word-count", "settings": settings }],
@@ -43,7 +42,7 @@ pub(super) async fn run(client: &Client, run: &str, time: Duration) -> Result<Ph
     };
     let lines = std::iter::from_fn(another).flatten();
     let mut failures = Vec::new();
-    let job = |line: &'static str| client.run(CHAIN, line).key(&tag).into_future();
+    let job = |line: &'static str| client.run(CHAIN, line).into_future();
     let timings = load(lines, AT_ONCE, &mut progress, job, |result| {
         failures.extend(result.err());
     })

@@ -17,7 +17,7 @@ pub(super) struct Add {
     #[arg(allow_negative_numbers = true)]
     delta: i64,
 
-    /// Print a JSON object with key and value
+    /// Print a JSON object with key, version and value
     #[arg(long)]
     json: bool,
 }
@@ -26,7 +26,9 @@ impl Add {
     pub(super) async fn run(self, client: &Client) -> Result<ExitCode, Failure> {
         let sum = client.store().add(&self.key, self.delta).await?;
         if self.json {
-            output::line(json!({ "key": self.key, "value": sum }))?;
+            // This is all that this client has seen.
+            let version = client.seen();
+            output::line(json!({ "key": self.key, "version": version, "value": sum }))?;
         } else {
             output::line(sum)?;
         }

@@ -1,6 +1,6 @@
 //! `catena kv get`
 
-use super::record;
+use super::{After, record};
 use crate::failure::Failure;
 use crate::output;
 use catena_client::{Client, Timestamp};
@@ -22,6 +22,9 @@ pub(super) struct Get {
     #[arg(long, conflicts_with = "version")]
     strict: bool,
 
+    #[command(flatten)]
+    after: After,
+
     /// Print a JSON object with key, version and value
     #[arg(long)]
     json: bool,
@@ -29,6 +32,7 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) async fn run(self, client: &Client) -> Result<ExitCode, Failure> {
+        self.after.reached(client).await?;
         let entry = match self.version {
             Some(version) => client.store().read_at(&self.key, Timestamp(version)).await?,
             None if self.strict => client.store().read_strict(&self.key).await?,

@@ -10,7 +10,7 @@ mod update;
 use crate::client::client;
 use crate::failure::Failure;
 use crate::output;
-use catena_client::Entry;
+use catena_client::{Client, Entry, Timestamp};
 use catena_link::Settings;
 use catena_protocol::Key;
 use clap::{Args, Subcommand};
@@ -52,6 +52,22 @@ impl Kv {
     }
 }
 
+/// What a read must see.
+#[derive(Debug, Args)]
+struct After {
+    /// See at least what was written up to this version, as writes, `run` and `job` tell it
+    #[arg(long, value_name = "VERSION")]
+    after: Option<u64>,
+}
+
+impl After {
+    /// Reads of the present see everything that was acknowledged: once this version is past there
+    /// is nothing else to wait for.
+    async fn reached(&self, client: &Client) -> Result<(), Failure> {
+        Ok(client.catch_up(Timestamp(self.after.unwrap_or(0))).await?)
+    }
+}
+
 /// A record as JSON: `key`, `version`, `value` (null: there is none).
 fn record(key: &Key, entry: &Entry) -> Value {
     let mut object = Map::new();
@@ -71,7 +87,7 @@ fn insert_entry(object: &mut Map<String, Value>, entry: &Entry) {
 }
 
 /// What a write answers: the version, alone or as JSON.
-fn written(key: &Key, version: catena_client::Timestamp, json: bool) -> Result<ExitCode, Failure> {
+fn written(key: &Key, version: Timestamp, json: bool) -> Result<ExitCode, Failure> {
     if json {
         output::line(json!({ "key": key, "version": version }))?;
     } else {

@@ -1,6 +1,6 @@
 //! `catena kv scan`
 
-use super::record;
+use super::{After, record};
 use crate::failure::Failure;
 use crate::output;
 use catena_client::Client;
@@ -22,6 +22,9 @@ pub(super) struct Scan {
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
 
+    #[command(flatten)]
+    after: After,
+
     /// Print a JSON object for each record
     #[arg(long)]
     json: bool,
@@ -29,6 +32,7 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) async fn run(self, client: &Client) -> Result<ExitCode, Failure> {
+        self.after.reached(client).await?;
         // One more than wanted tells whether there are more.
         let most = self.limit.saturating_add(1);
         let mut found = client.store().scan(&self.prefix, most).await?;

@@ -5,7 +5,7 @@ use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use catena_protocol::chain::{Effect, Isolation};
 use catena_protocol::codec::{self, Batch};
-use catena_protocol::message::assign::{Assignment, Check, Reply, Wanted};
+use catena_protocol::message::assign::{Assignment, Check, Reply, Tries, Wanted};
 use catena_protocol::message::commit::{Commit, End};
 use catena_protocol::message::finish::{AttemptEnd, Finish};
 use catena_protocol::message::handoff::{Effects, Step};
@@ -88,6 +88,7 @@ fn messages() -> Vec<(String, Bytes)> {
         reply,
         record_ms: Some(7),
         trace: Some("trace".to_owned()),
+        tries: Some(Tries { attempts: 1, ..Tries::default() }),
     };
     let effects = || Effects {
         reads: vec![key()],
@@ -109,6 +110,7 @@ fn messages() -> Vec<(String, Bytes)> {
         keyed: true,
         trace: None,
         inline: Some("echo".to_owned()),
+        explain: true,
     };
     let name = || Name::new("echo").unwrap();
     let commit = Commit {
@@ -120,6 +122,7 @@ fn messages() -> Vec<(String, Bytes)> {
         effects: effects(),
         end: End::Committed(Blob::from("result")),
         keep_ms: 5,
+        explain: true,
     };
     let mutation = Mutation { key: key(), change: Change::Put(Blob::from("cut")) };
     let write = Write { request: RequestId([4; 16]), mutation, condition: Condition::Always };

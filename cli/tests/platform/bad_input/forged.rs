@@ -27,6 +27,7 @@ fn step(plan: Vec<NodeId>, index: u8, scheduler: &str) -> Step {
         reply: None,
         record_ms: Some(u64::MAX),
         trace: Some("\r\nline: break".to_owned()),
+        tries: None,
     };
     Step {
         assignment: assignment.into(),

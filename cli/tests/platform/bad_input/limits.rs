@@ -59,3 +59,21 @@ async fn write_sets_and_results_have_limits() {
     platform.still_works().await;
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_sets_and_scans_have_limits() {
+    let mut platform = Platform::start().await;
+    let before = platform.everything().await;
+    let over = (limit::SET_KEYS + 1).to_string();
+    platform.inline("read-keys", over.clone()).await.says(413, "nothing was changed");
+    platform.inline("scan-tags", over.clone()).await.says(413, "nothing was changed");
+    // Each step is within the limit; together they are not.
+    let chain =
+        r#"["read-keys",{"operator":"jq","settings":{"filter":"2001","raw":true}},"scan-tags"]"#;
+    platform.inline(chain, "2000").await.says(413, "nothing was changed");
+    platform.unharmed(&before).await;
+    // At the limit it commits, whatever partitions that touches.
+    platform.inline("read-keys", limit::SET_KEYS.to_string()).await.good();
+    assert_eq!(platform.number("read-keys").await, limit::SET_KEYS as i64);
+    platform.stop().await;
+}

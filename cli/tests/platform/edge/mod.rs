@@ -4,5 +4,6 @@ mod definitions;
 mod discovery;
 mod run;
 mod service;
+mod snapshot;
 mod store;
 mod submit;

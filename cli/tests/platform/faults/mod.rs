@@ -6,6 +6,7 @@ mod drain;
 mod load;
 mod majority;
 mod nats;
+mod partitions;
 mod replica;
 mod scheduler;
 mod storage;

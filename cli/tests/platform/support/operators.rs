@@ -36,6 +36,8 @@ fn build() -> Result<Registry, Fault> {
         .native("too-long", Effect::Pure, "gives more than allowed", too_long)?
         .native("write-bytes", writing, "writes as many bytes as asked", write_bytes)?
         .native("write-keys", writing, "writes as many keys as asked", write_keys)?
+        .native("read-keys", writing, "reads as many keys as asked, writes one", read_keys)?
+        .native("scan-tags", writing, "scans as many tags as asked", scan_tags)?
         .native("trace", Effect::Pure, "gives its trace context", trace)
 }
 
@@ -134,6 +136,24 @@ async fn write_keys(context: Context, input: Bytes) -> Output {
     for number in 0..integer(&input)? {
         context.write(format!("keys:{number:06}"), "x").await?;
     }
+    Ok(Bytes::new())
+}
+
+async fn read_keys(context: Context, input: Bytes) -> Output {
+    let reads = (0..integer(&input)?).map(|number| context.read(format!("keys:{number:06}")));
+    for read in futures_util::future::join_all(reads).await {
+        read?;
+    }
+    context.write("read-keys", input).await?;
+    Ok(Bytes::new())
+}
+
+async fn scan_tags(context: Context, input: Bytes) -> Output {
+    let scans = (0..integer(&input)?).map(async |n| context.scan(format!("{{t{n}}}"), 1).await);
+    for scan in futures_util::future::join_all(scans).await {
+        scan?;
+    }
+    context.write("scan-tags", input).await?;
     Ok(Bytes::new())
 }
 

@@ -6,6 +6,7 @@ use catena_protocol::Timestamp;
 use catena_protocol::message::status::NodeStatus;
 use catena_testing::{NatsServer, within};
 use futures_util::StreamExt;
+use std::collections::BTreeMap;
 use std::process::Output;
 use tokio::process::Command;
 
@@ -64,6 +65,16 @@ impl Trio {
             (replica.closed >= version).then_some(())
         })
         .await;
+    }
+
+    /// Who leads each partition.
+    pub(crate) async fn leaders(&self) -> BTreeMap<u16, String> {
+        let mut leaders = BTreeMap::new();
+        for node in self.statuses().await {
+            let led = node.replicas.iter().filter(|replica| replica.serves);
+            leaders.extend(led.map(|replica| (replica.partition, node.member.node.to_string())));
+        }
+        leaders
     }
 
     /// What the nodes that run say of themselves.

@@ -25,7 +25,7 @@ use catena_protocol::clock::Now;
 use catena_protocol::message::heartbeat::Heartbeat;
 use catena_protocol::message::store::{Ask, Request, Response, Tell};
 use catena_protocol::{Code, Fault};
-use refusal::{no_primary, silent, too_busy};
+use refusal::{no_primary, silent, too_busy, undecided};
 
 /// Limits and delays of a router.
 #[derive(Clone, Debug)]
@@ -119,7 +119,9 @@ pub enum Effect<C> {
         turn: u64,
     },
     /// The answer to an `Ask`. Never [`Tell::NotPrimary`], [`Tell::Deposed`],
-    /// [`Tell::Behind`] nor [`Tell::Fault`].
+    /// [`Tell::Behind`] nor [`Tell::Fault`], nor [`Decided::Busy`].
+    ///
+    /// [`Decided::Busy`]: catena_protocol::message::commit::Decided::Busy
     Answer {
         /// Whose.
         caller: C,
@@ -159,6 +161,8 @@ struct Open<C> {
     silences: u32,
     /// How often it was turned away.
     refusals: u32,
+    /// Another attempt of the same job was being decided about when it was last asked.
+    busy: bool,
 }
 
 impl<C> Open<C> {
@@ -174,6 +178,7 @@ impl<C> Open<C> {
             waits_for: None,
             silences: 0,
             refusals: 0,
+            busy: false,
         }
     }
 
@@ -318,6 +323,7 @@ impl<C> Router<C> {
             open.silences += 1;
         }
         open.request.id = id;
+        open.busy = false;
         open.waits_for = Some((to.clone(), self.turn));
         let delay = self.pace.delay_us(
             self.settings.silence_ms,
@@ -404,6 +410,9 @@ impl<C> Router<C> {
     }
 
     fn too_late(&self, open: &Open<C>) -> Fault {
+        if open.busy {
+            return undecided(open);
+        }
         let vacant = self.routes.vacant_us(open.request.partition).is_some();
         if open.waits_for.is_none() && (vacant || !open.may_have_arrived()) {
             return no_primary(open);

@@ -41,6 +41,18 @@ pub(super) fn silent<C>(open: &Open<C>) -> Fault {
     )
 }
 
+/// Another attempt of the same job was being decided about to the end.
+pub(super) fn undecided<C>(open: &Open<C>) -> Fault {
+    Fault::new(
+        Code::TooBusy,
+        format!(
+            "another attempt of the job was being decided about in partition {} all the time; this \
+             one changed nothing; ask for the job's outcome",
+            open.request.partition
+        ),
+    )
+}
+
 /// What a request has done that may have arrived somewhere.
 fn effect<C>(open: &Open<C>, arrived: bool) -> String {
     match &open.request.ask {

@@ -5,6 +5,7 @@ use super::{Effect, Open, REDIRECTS, Router, size};
 use crate::machine::route::Target;
 use crate::machine::slots::Place;
 use catena_protocol::clock::Now;
+use catena_protocol::message::commit::Decided;
 use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::message::store::{Response, Tell};
 use catena_protocol::{Code, Fault, NodeId};
@@ -30,6 +31,11 @@ impl<C> Router<C> {
                 }
             }
             Tell::Fault(fault) => self.fault(now, place, last_try, fault, out),
+            Tell::Decided(Decided::Busy { wait_ms }) => {
+                if last_try {
+                    self.ask_again(now, place, wait_ms);
+                }
+            }
             tell => {
                 if let Some(open) = self.open.get(place)
                     && !size::at_snapshot(&open.request.ask)
@@ -39,6 +45,16 @@ impl<C> Router<C> {
                 self.answer(place, Ok(tell), out);
             }
         }
+    }
+
+    /// Another attempt of the job is being decided about: asked again, the same question finds its
+    /// outcome, or may be the one that counts.
+    fn ask_again(&mut self, now: Now, place: Place, wait_ms: u64) {
+        let Some(open) = self.open.get_mut(place) else { return };
+        open.waits_for = None;
+        open.busy = true;
+        let delay_us = wait_ms.clamp(1, self.settings.silence_most_ms).saturating_mul(1_000);
+        self.set_due(now, place, delay_us);
     }
 
     fn not_primary(

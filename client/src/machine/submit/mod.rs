@@ -20,7 +20,7 @@ use super::pace::Pace;
 use super::slots::{Place, Slots};
 use super::wheel::Wheel;
 use catena_protocol::clock::Now;
-use catena_protocol::message::finish::{Answer, Finished};
+use catena_protocol::message::finish::{Answer, Explained, Finished};
 use catena_protocol::message::submit::Submit;
 use catena_protocol::{Blob, Fault, JobId, Name, Timestamp};
 use refusal::{over_before, too_busy, too_large, too_late};
@@ -143,9 +143,20 @@ pub enum Effect<C> {
     Answer {
         /// Whose.
         caller: C,
-        /// The result and its version, or why there is none.
-        result: Result<(Timestamp, Blob), Fault>,
+        /// How it ended well, or why it did not.
+        result: Result<Good, Fault>,
     },
+}
+
+/// How a job ended that has a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Good {
+    /// Its commit timestamp, or its snapshot if it committed nothing.
+    pub version: Timestamp,
+    /// What its last operator returned.
+    pub result: Blob,
+    /// What it took, where that was asked for and is known.
+    pub explained: Option<Box<Explained>>,
 }
 
 /// Hands jobs to schedulers. Not shared: its owner calls it from one place.
@@ -354,12 +365,7 @@ impl<C> Submitter<C> {
         }
     }
 
-    fn answer(
-        &mut self,
-        place: Place,
-        result: &Result<(Timestamp, Blob), Fault>,
-        out: &mut Vec<Effect<C>>,
-    ) {
+    fn answer(&mut self, place: Place, result: &Result<Good, Fault>, out: &mut Vec<Effect<C>>) {
         let Some(open) = self.open.remove(place) else { return };
         if let Entry::Occupied(entry) = self.by_job.entry(open.submit.job) {
             entry.remove();
@@ -371,9 +377,10 @@ impl<C> Submitter<C> {
     }
 }
 
-fn result_of(finished: Finished) -> Result<(Timestamp, Blob), Fault> {
-    match finished.result {
-        Answer::Result(result) => Ok((finished.version, result)),
+fn result_of(finished: Finished) -> Result<Good, Fault> {
+    let Finished { version, result, explained, .. } = finished;
+    match result {
+        Answer::Result(result) => Ok(Good { version, result, explained }),
         Answer::Fault(fault) => Err(fault),
     }
 }

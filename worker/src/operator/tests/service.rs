@@ -1,12 +1,12 @@
 //! Service operators against programs that answer, refuse, say too much or are not there.
 
 use crate::operator::memory_store::{MemoryStore, opening};
-use crate::operator::{Context, Opening, Operator, Output, ServiceOperator};
+use crate::operator::{Context, Doors, Opening, Operator, Output, ServiceOperator};
 use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use catena_protocol::chain::Service;
 use catena_protocol::limit::PAYLOAD_BYTES;
-use catena_protocol::{Code, edge};
+use catena_protocol::{Code, NodeId, edge};
 use catena_testing::{NatsServer, within};
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -40,8 +40,12 @@ async fn serve(client: &Client) {
     });
 }
 
+fn doors() -> Doors {
+    Doors::new(Arc::default(), NodeId::new("worker-1").unwrap())
+}
+
 async fn ask(client: &Client, subject: &str, input: impl Into<Bytes>) -> Output {
-    let operator = ServiceOperator::new(client.clone(), &Service::parse(subject).unwrap());
+    let operator = ServiceOperator::new(client.clone(), &Service::parse(subject).unwrap(), doors());
     let trace = Some("00-trace".to_owned());
     let context = Context::open(Opening { trace, step: 3, ..opening() }, MemoryStore::with(&[]));
     within(10, "an answer", Arc::new(operator).run(context, input.into())).await

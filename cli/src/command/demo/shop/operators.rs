@@ -20,25 +20,19 @@ struct Settings {
     shop: String,
 }
 
-/// What all keys of a shop begin with: one tag, so that a job is decided in one place, also on
-/// several storage nodes.
-pub(super) fn tag(shop: &str) -> String {
-    format!("{{demo-{shop}}}")
-}
-
-/// Where the stock of an item is kept.
+/// Where the stock of an item is kept. Orders of this item have their home there.
 pub(super) fn stock(shop: &str, item: usize) -> String {
-    format!("{}:stock:{item:02}", tag(shop))
+    format!("demo-{shop}:stock:{item:02}")
 }
 
-/// Where the revenue of an item is kept.
+/// Where the revenue is kept.
 pub(super) fn revenue(shop: &str) -> String {
-    format!("{}:revenue", tag(shop))
+    format!("demo-{shop}:revenue")
 }
 
 /// What the keys of confirmed orders begin with.
 pub(super) fn confirmed(shop: &str) -> String {
-    format!("{}:order:", tag(shop))
+    format!("demo-{shop}:order:")
 }
 
 /// Adds them to what workers can run.

@@ -1,5 +1,7 @@
 //! Headers of requests and answers at the edge, where people come with the `nats` CLI.
 
+pub mod body;
+
 /// On errors: a sentence for a person (NATS service convention, ADR-32).
 pub const ERROR: &str = "Nats-Service-Error";
 /// On errors: the number of the [`crate::Code`].
@@ -20,6 +22,8 @@ pub const TIMEOUT: &str = "Catena-Timeout";
 pub const AFTER: &str = "Catena-After";
 /// Version to read at, version to compare with, and in answers the version found or written.
 pub const VERSION: &str = "Catena-Version";
+/// In answers to a scan that are not complete: go on behind this key.
+pub const NEXT: &str = "Catena-Next";
 /// `true` on a read: do not rely on clocks that run at the same rate, ask a majority.
 pub const STRICT: &str = "Catena-Strict";
 /// In answers: the job.
