@@ -248,9 +248,11 @@ impl Plan {
     /// Copies that take so long that what came with their first pieces is old before the last.
     fn copies_in_pieces(&mut self) {
         self.copies_from_the_future();
-        self.message_bytes = 400;
-        self.load.deletes = 20;
-        self.state_us = (5_000, 100_000);
+        // Long enough apart that records stay gone.
+        self.load.keys = 16;
+        self.load.deletes = 30;
+        self.message_bytes = 200;
+        self.state_us = (50_000, 300_000);
     }
 
     /// Reads at snapshots ahead of the clocks, just before another one leads.
