@@ -102,11 +102,13 @@ pub enum Bug {
     ForgetIntents,
     /// A home forgets a committed transaction before all have heard of it.
     SettleAtOnce,
+    /// Whoever lost on a record is told so at once and does not stand in line for it.
+    NobodyInLine,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -154,5 +156,6 @@ impl Bug {
         Self::ReadyTooEarly,
         Self::ForgetIntents,
         Self::SettleAtOnce,
+        Self::NobodyInLine,
     ];
 }
