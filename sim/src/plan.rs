@@ -113,7 +113,7 @@ impl Plan {
             faults_us: 60_000_000,
             heal_us: 20_000_000,
             operations: 900,
-            jobs: 800,
+            jobs: 620,
             of_snapshot: one_of(rng, &[0, 0, 0, 20, 50, 100]),
             hot: false,
             jobs_from_us: 600_000,

@@ -47,6 +47,7 @@ impl Plan {
             }
             Bug::CommitAtNewTime
             | Bug::TrustForeignReads
+            | Bug::TrustScans
             | Bug::DeltasOutOfOrder
             | Bug::ReadPastEnds
             | Bug::ReadPastIntents

@@ -104,11 +104,13 @@ pub enum Bug {
     SettleAtOnce,
     /// Whoever lost on a record is told so at once and does not stand in line for it.
     NobodyInLine,
+    /// What came to be where a job had looked at all records with a prefix is not checked.
+    TrustScans,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -157,5 +159,6 @@ impl Bug {
         Self::ForgetIntents,
         Self::SettleAtOnce,
         Self::NobodyInLine,
+        Self::TrustScans,
     ];
 }
