@@ -47,5 +47,7 @@ pub use lost::{FinalRead, lost_acknowledged};
 pub use operation::{Call, Operation, Outcome};
 pub use recorder::{Recorder, Ticket};
 pub use snapshot::{SnapshotRead, check_snapshots};
-pub use transaction::{Anomaly, Fate, Level, Phenomenon, Transaction, check_transactions};
+pub use transaction::{
+    Anomaly, Fate, Level, Phenomenon, Transaction, check_mixed, check_transactions,
+};
 pub use verdict::{Evidence, Held, Rule, Verdict, Violation};

@@ -1,7 +1,7 @@
 //! Every anomaly is found in the smallest history that has it, and in nothing that is right.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use catena_history::{Fate, Level, Phenomenon, Transaction, check_transactions};
+use catena_history::{Fate, Level, Phenomenon, Transaction, check_mixed, check_transactions};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -110,6 +110,28 @@ fn g2_write_skew_is_no_serial_order_but_a_snapshot() {
     ];
     assert_eq!(seen(&skew, Level::Serializable), Some(Phenomenon::G2));
     assert_eq!(seen(&skew, Level::Snapshot), None);
+}
+
+#[test]
+fn each_is_held_to_what_it_was_promised() {
+    let skew = [
+        txn(1, &[("x", &[]), ("y", &[])], &[("x", 11)]),
+        txn(2, &[("x", &[]), ("y", &[])], &[("y", 21)]),
+        txn(3, &[("x", &[11]), ("y", &[21])], &[]),
+    ];
+    let seen = |of_snapshot: &[u64]| {
+        let level = |id| match of_snapshot.contains(&id) {
+            true => Level::Snapshot,
+            false => Level::Serializable,
+        };
+        check_mixed(&skew, level).err().map(|anomaly| anomaly.phenomenon)
+    };
+    assert_eq!(seen(&[]), Some(Phenomenon::G2));
+    // Either may have been the second that writes, if it was promised no more than a snapshot.
+    assert_eq!(seen(&[1]), None);
+    assert_eq!(seen(&[2]), None);
+    // Who only looks on has no part in it.
+    assert_eq!(seen(&[3]), Some(Phenomenon::G2));
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Default for Bounds {
             prompt_disk: false,
             retirements: 0,
             states: 4_000_000,
-            properties: Property::ALL.to_vec(),
+            properties: Property::LOG.to_vec(),
             bug: None,
         }
     }

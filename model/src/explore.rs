@@ -1,18 +1,63 @@
 //! Goes through all states, breadth first, so that what is found first is shortest.
 
-use crate::bounds::Bounds;
 use crate::fingerprint;
 use crate::property::Broken;
-use crate::scenario::Scenario;
-use crate::world::{Action, Stop, World};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+
+/// States, and what may happen in each.
+pub(crate) trait Space: Clone + Debug {
+    /// Something that happens.
+    type Action: Copy + Debug;
+    /// How much of it may.
+    type Bounds;
+
+    fn fingerprint(&self) -> u64;
+
+    /// Everything that may happen.
+    fn actions(&self, bounds: &Self::Bounds) -> Vec<Self::Action>;
+
+    /// What becomes of this when something happens.
+    fn after(&self, action: Self::Action, bounds: &Self::Bounds) -> Result<Self, Stop>;
+
+    /// Whether what follows is looked at, too.
+    fn goes_on(&self, bounds: &Self::Bounds) -> bool;
+
+    /// What happens, for people.
+    fn tell(&self, action: Self::Action) -> String;
+
+    /// The fingerprint of what alone counts when everything comes to rest; none: nothing is asked
+    /// of that.
+    fn left(&self) -> Option<u64> {
+        None
+    }
+
+    /// What is on its way is lost, and nothing comes from outside any more: what must hold when
+    /// everything has come to rest.
+    fn rest(&self, _bounds: &Self::Bounds) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// Why there is no next state.
+#[derive(Clone, Debug)]
+pub(crate) enum Stop {
+    /// Nothing new would come of it.
+    Same,
+    /// A property does not hold.
+    Broken(Broken),
+    /// A node failed, which it never does.
+    Failed(String),
+}
 
 /// What exploring came to.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Different states.
     pub states: usize,
+    /// How many of them came to rest, and what must hold then was looked at.
+    pub rested: usize,
     /// Events from one to another, or to the same.
     pub events: usize,
     /// Events on the shortest way to the farthest.
@@ -33,57 +78,63 @@ pub struct Counterexample {
 }
 
 /// From where each state was reached first.
-type Ways = HashMap<u64, Option<(u64, Action)>>;
+type Ways<A> = HashMap<u64, Option<(u64, A)>>;
 
-/// Goes through everything that can happen.
-///
-/// # Errors
-/// If a node cannot start, or fails by itself: then there is something wrong besides the
-/// properties.
-pub fn explore(scenario: Scenario, bounds: &Bounds) -> Result<Report, String> {
-    let root = scenario.begin(bounds)?;
-    let mut ways = Ways::from([(root.fingerprint(), None)]);
+/// Where exploring is.
+struct Explored<S: Space> {
+    ways: Ways<S::Action>,
+    /// What has been let come to rest.
+    rested: HashSet<u64>,
+    next: Vec<S>,
+    events: usize,
+}
+
+/// Goes through everything that can happen from `root` on, up to so many states.
+pub(crate) fn explore<S: Space>(
+    root: &S,
+    bounds: &S::Bounds,
+    states: usize,
+) -> Result<Report, String> {
+    let mut explored = Explored {
+        ways: Ways::from([(root.fingerprint(), None)]),
+        rested: HashSet::new(),
+        next: Vec::new(),
+        events: 0,
+    };
     let mut layer = vec![root.clone()];
-    let mut report =
-        Report { states: 1, events: 0, depth: 0, complete: true, counterexample: None };
+    let mut depth = 0;
     while !layer.is_empty() {
-        let mut next = Vec::new();
         for world in layer.drain(..) {
-            let found = expand(&world, bounds, &mut ways, &mut next, &mut report)?;
-            if let Some((broken, action)) = found {
-                let mut actions = way(&ways, world.fingerprint());
+            let found = explored.expand(&world, bounds)?;
+            if found.is_none() && explored.ways.len() < states {
+                continue;
+            }
+            let counterexample = found.map(|(broken, action)| {
+                let mut actions = explored.way(world.fingerprint());
                 actions.push(action);
-                let events = tell(&root, &actions, bounds);
-                report.counterexample = Some(Counterexample { broken, events });
-            }
-            if report.counterexample.is_some() || ways.len() >= bounds.states {
-                report.states = ways.len();
-                report.complete = false;
-                return Ok(report);
-            }
+                Counterexample { broken, events: tell(root, &actions, bounds) }
+            });
+            return Ok(explored.report(depth, false, counterexample));
         }
-        report.depth += usize::from(!next.is_empty());
-        layer = next;
+        depth += usize::from(!explored.next.is_empty());
+        layer = std::mem::take(&mut explored.next);
     }
-    report.states = ways.len();
-    Ok(report)
+    Ok(explored.report(depth, true, None))
 }
 
 /// Goes through the same, and wherever a state is reached in two ways, looks whether both go on
-/// alike: if not, the fingerprint leaves something out that counts. Returns how often that was
-/// looked at, and how the first two came about that differ.
-///
-/// # Errors
-/// As [`explore`].
-pub fn misled(scenario: Scenario, bounds: &Bounds) -> Result<(usize, Option<String>), String> {
-    let root = scenario.begin(bounds)?;
+/// alike. Returns how often that was looked at, and how the first two came about that differ.
+pub(crate) fn misled<S: Space>(
+    root: S,
+    bounds: &S::Bounds,
+) -> Result<(usize, Option<String>), String> {
     let mut futures = HashMap::from([(root.fingerprint(), future(&root, bounds)?)]);
     let mut layer = vec![root];
     let mut looked = 0;
     while let Some(world) = layer.pop() {
         for action in world.actions(bounds) {
             let Ok(after) = world.after(action, bounds) else { continue };
-            if after.highest_epoch() > bounds.epochs {
+            if !after.goes_on(bounds) {
                 continue;
             }
             let here = future(&after, bounds)?;
@@ -103,7 +154,7 @@ pub fn misled(scenario: Scenario, bounds: &Bounds) -> Result<(usize, Option<Stri
 }
 
 /// What follows on a state, as one number.
-fn future(world: &World, bounds: &Bounds) -> Result<u64, String> {
+fn future<S: Space>(world: &S, bounds: &S::Bounds) -> Result<u64, String> {
     let mut next = Vec::new();
     for action in world.actions(bounds) {
         next.push(match world.after(action, bounds) {
@@ -116,57 +167,76 @@ fn future(world: &World, bounds: &Bounds) -> Result<u64, String> {
     Ok(fingerprint::of(next))
 }
 
-/// Adds the states that follow on `world` and are new.
-fn expand(
-    world: &World,
-    bounds: &Bounds,
-    ways: &mut Ways,
-    next: &mut Vec<World>,
-    report: &mut Report,
-) -> Result<Option<(Broken, Action)>, String> {
-    let from = world.fingerprint();
-    for action in world.actions(bounds) {
-        let after = match world.after(action, bounds) {
-            Ok(after) => after,
-            Err(Stop::Same) => continue,
-            Err(Stop::Broken(broken)) => return Ok(Some((broken, action))),
-            Err(Stop::Failed(why)) => return Err(why),
-        };
-        report.events += 1;
-        if after.highest_epoch() > bounds.epochs {
-            continue;
+impl<S: Space> Explored<S> {
+    /// Adds the states that follow on `world` and are new.
+    fn expand(
+        &mut self,
+        world: &S,
+        bounds: &S::Bounds,
+    ) -> Result<Option<(Broken, S::Action)>, String> {
+        let from = world.fingerprint();
+        for action in world.actions(bounds) {
+            let after = match world.after(action, bounds) {
+                Ok(after) => after,
+                Err(Stop::Same) => continue,
+                Err(Stop::Broken(broken)) => return Ok(Some((broken, action))),
+                Err(Stop::Failed(why)) => return Err(why),
+            };
+            self.events += 1;
+            if !after.goes_on(bounds) {
+                continue;
+            }
+            if let Entry::Vacant(new) = self.ways.entry(after.fingerprint()) {
+                new.insert(Some((from, action)));
+                if let Some(broken) = self.rest(&after, bounds)? {
+                    return Ok(Some((broken, action)));
+                }
+                self.next.push(after);
+            }
         }
-        if let Entry::Vacant(new) = ways.entry(after.fingerprint()) {
-            new.insert(Some((from, action)));
-            next.push(after);
+        Ok(None)
+    }
+
+    /// Lets a state come to rest, unless what counts of it did before.
+    fn rest(&mut self, world: &S, bounds: &S::Bounds) -> Result<Option<Broken>, String> {
+        if !world.left().is_some_and(|left| self.rested.insert(left)) {
+            return Ok(None);
+        }
+        match world.rest(bounds) {
+            Ok(()) | Err(Stop::Same) => Ok(None),
+            Err(Stop::Broken(broken)) => Ok(Some(broken)),
+            Err(Stop::Failed(why)) => Err(why),
         }
     }
-    Ok(None)
-}
 
-/// How a state was reached first.
-fn way(ways: &Ways, mut to: u64) -> Vec<Action> {
-    let mut actions = Vec::new();
-    while let Some(Some((from, action))) = ways.get(&to) {
-        actions.push(*action);
-        to = *from;
+    /// How a state was reached first.
+    fn way(&self, mut to: u64) -> Vec<S::Action> {
+        let mut actions = Vec::new();
+        while let Some(Some((from, action))) = self.ways.get(&to) {
+            actions.push(*action);
+            to = *from;
+        }
+        actions.reverse();
+        actions
     }
-    actions.reverse();
-    actions
+
+    fn report(
+        &self,
+        depth: usize,
+        complete: bool,
+        counterexample: Option<Counterexample>,
+    ) -> Report {
+        let (states, rested) = (self.ways.len(), self.rested.len());
+        Report { states, rested, events: self.events, depth, complete, counterexample }
+    }
 }
 
-/// The same for people.
-fn tell(root: &World, actions: &[Action], bounds: &Bounds) -> Vec<String> {
+/// What happened, for people.
+fn tell<S: Space>(root: &S, actions: &[S::Action], bounds: &S::Bounds) -> Vec<String> {
     let mut world = root.clone();
     let mut told = Vec::new();
     for action in actions {
-        told.push(match action {
-            Action::Deliver(message) => match world.message(*message) {
-                Some(message) => format!("to {}: {:?}", message.to, message.input),
-                None => format!("{action:?}"),
-            },
-            _ => format!("{action:?}"),
-        });
+        told.push(world.tell(*action));
         if let Ok(next) = world.after(*action, bounds) {
             world = next;
         }

@@ -4,18 +4,56 @@ use crate::fingerprint::{MONOTONIC_US, relative};
 use crate::message::Message;
 use catena_protocol::clock::Now;
 use catena_protocol::codec::{decode, encode};
-use catena_protocol::message::gossip::{Letter, Line, Part, Sender};
+use catena_protocol::message::gossip::{Digest, Letter, Line, Part, Sender, Standing};
 use catena_protocol::message::replicate::{LogEntry, LogRecord, Position, Vote};
 use catena_protocol::message::store::Response;
-use catena_protocol::placement::Member;
+use catena_protocol::placement::{Member, place};
 use catena_protocol::{DiskId, NodeId};
 use catena_storage::machine::{Bug, Effect, Entry, Input, Node, Settings};
 use catena_storage::state::{MemoryState, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many there are.
+/// How many there are where all have a replica of one partition.
 pub(crate) const HOSTS: usize = 3;
+
+/// Who keeps what. Each host has one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One partition, three replicas.
+    Replicas,
+    /// Two partitions, each on a node of its own.
+    Partitions,
+}
+
+impl Shape {
+    const fn partitions(self) -> u16 {
+        match self {
+            Self::Replicas => 1,
+            Self::Partitions => 2,
+        }
+    }
+
+    /// The nodes; of partitions the first where the first one is kept.
+    #[allow(clippy::expect_used, reason = "names made here")]
+    fn members(self) -> Vec<Member> {
+        let member = |number: u8| Member {
+            node: NodeId::new(format!("s{number}")).expect("a valid id"),
+            disk: DiskId([number; 16]),
+        };
+        match self {
+            Self::Replicas => (0..3).map(member).collect(),
+            Self::Partitions => {
+                let mut members: Vec<Member> = (0..2).map(member).collect();
+                let ids: Vec<NodeId> = members.iter().map(|member| member.node.clone()).collect();
+                let places = place(&ids, self.partitions(), 1);
+                members.sort_by_key(|member| places[0] != [member.node.clone()]);
+                members
+            }
+        }
+    }
+}
+
 /// Wall clocks stand here when requests come. Standing clocks are the worst for versions, which
 /// must grow without them.
 pub(crate) const WALL_US: u64 = 1 << 40;
@@ -26,6 +64,7 @@ const LATER_US: u64 = WALL_US + 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     me: usize,
+    shape: Shape,
     bug: Option<Bug>,
     node: Node<u64>,
     state: MemoryState,
@@ -78,23 +117,15 @@ impl Turn {
     }
 }
 
-#[allow(clippy::expect_used, reason = "names made here")]
-fn members() -> Vec<Member> {
-    let member = |number: u8| Member {
-        node: NodeId::new(format!("s{number}")).expect("a valid id"),
-        disk: DiskId([number; 16]),
-    };
-    (0..3).map(member).collect()
-}
-
-fn settings(me: usize, boot: u64, bug: Option<Bug>) -> Settings {
-    let founders = members();
+fn settings(me: usize, shape: Shape, boot: u64, bug: Option<Bug>) -> Settings {
+    let founders = shape.members();
     Settings {
         me: founders[me].clone(),
         boot,
         seed: 0,
         founders,
-        partitions: 1,
+        partitions: shape.partitions(),
+        replicas: if shape == Shape::Replicas { HOSTS } else { 1 },
         // Nothing is forgotten.
         retention_ms: u64::MAX / 1_000,
         request_memory_ms: u64::MAX / 1_000,
@@ -105,11 +136,13 @@ fn settings(me: usize, boot: u64, bug: Option<Bug>) -> Settings {
 }
 
 impl Host {
-    pub(crate) fn founded(me: usize, bug: Option<Bug>) -> Result<Self, String> {
+    pub(crate) fn founded(me: usize, shape: Shape, bug: Option<Bug>) -> Result<Self, String> {
         let state = MemoryState::default();
-        let node = Node::new(settings(me, 0, bug), &state).map_err(|error| error.to_string())?;
+        let node =
+            Node::new(settings(me, shape, 0, bug), &state).map_err(|error| error.to_string())?;
         let mut host = Self {
             me,
+            shape,
             bug,
             node,
             state,
@@ -130,7 +163,7 @@ impl Host {
         self.boot += 1;
         self.writing.clear();
         self.state = MemoryState::default();
-        let settings = settings(self.me, self.boot, self.bug);
+        let settings = settings(self.me, self.shape, self.boot, self.bug);
         let started = Node::new(settings, &self.state).map_err(|error| error.to_string());
         self.node = started?;
         let restored = self.node.restore(self.log.clone(), &self.state);
@@ -177,6 +210,41 @@ impl Host {
             }
         };
         self.seen.durable_epoch = self.seen.durable_epoch.max(epoch);
+    }
+
+    /// What is durable. Where nobody else has a replica nothing of it is ever cut off.
+    pub(crate) fn durable(&self) -> impl Iterator<Item = &LogRecord> {
+        self.log.iter().filter_map(|entry| match entry {
+            LogEntry::Record(record) => Some(record),
+            LogEntry::Vote(_) => None,
+        })
+    }
+
+    /// Transactions that have not ended.
+    pub(crate) fn open_txns(&self) -> usize {
+        self.node.views().map(|view| view.open_txns).sum()
+    }
+
+    /// Where its replica stands, as others are told.
+    pub(crate) fn digest(&self) -> Input<u64> {
+        let replicas = self.node.views().map(|view| Standing {
+            partition: view.partition,
+            epoch: view.epoch,
+            part: view.part,
+            last: view.last,
+            commit: view.commit,
+            closed: view.closed,
+            hash: view.hash.unwrap_or_default(),
+        });
+        Input::Digest(Digest { from: self.sender(), replicas: replicas.collect() })
+    }
+
+    /// Answers that wait for their version alone are given: the wall clock is far ahead.
+    pub(crate) fn turn_at_last(&mut self, input: Input<u64>) -> Result<Turn, String> {
+        let mut turn = Turn::default();
+        self.handle(input, LATER_US + LATER_US - WALL_US, &mut turn)?;
+        self.look();
+        Ok(turn)
     }
 
     /// One input, so much later than the last one.
@@ -232,10 +300,9 @@ impl Host {
                 Effect::Event(_) => {}
             }
         }
-        let me = members().swap_remove(self.me);
         for (to, lines) in lines {
-            let from = Sender { member: me.clone(), boot: self.boot, beat: 0 };
-            let to = members().iter().position(|member| member.node == to);
+            let from = self.sender();
+            let to = self.shape.members().iter().position(|member| member.node == to);
             let letter = Input::Letter(Letter { from, lines });
             turn.messages.extend(to.map(|to| Message::new(to, letter)));
         }
@@ -261,8 +328,15 @@ impl Host {
         Ok(())
     }
 
+    fn sender(&self) -> Sender {
+        let member = self.shape.members().swap_remove(self.me);
+        Sender { member, boot: self.boot, beat: 0 }
+    }
+
+    /// Tells all that have a replica of the same. Who keeps its partition alone need not be told
+    /// where it stands.
     fn send_all(&self, input: Input<u64>, turn: &mut Turn) {
-        let others = (0..HOSTS).filter(|other| *other != self.me);
+        let others = (0..HOSTS).filter(|other| *other != self.me && self.shape == Shape::Replicas);
         turn.messages.extend(others.map(|other| Message::new(other, input.clone())));
     }
 

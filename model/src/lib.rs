@@ -1,20 +1,23 @@
-//! Model check of elections, commits and ceilings: three replicas of one partition, all orders of
-//! events within bounds, and the rules themselves ([`catena_storage::machine::Node`]), not a copy
-//! of them.
+//! Model check of what storage nodes agree upon: all orders of events within bounds, and the rules
+//! themselves ([`catena_storage::machine::Node`]), not a copy of them. Here it is elections,
+//! commits of a log and ceilings, with three replicas of one partition; in [`commit`] it is
+//! commits of jobs over two partitions.
 //!
 //! ```text
 //! scenario     where it begins
 //! bounds       how often what may happen
 //! world        three nodes, messages on their way, and what may happen next
-//! host         a node on its disk
 //! witness      what was seen so far, and what may not be
+//! commit       the same for commits over two partitions
+//! host         a node on its disk
 //! property     the rules that must hold in every state
 //! explore      breadth first through all states, each once
 //! fingerprint  when two states are one
 //! ```
 //!
-//! Promise: [`explore`] visits every state that can be reached within its [`Bounds`], or says that
-//! it did not; a counterexample is as short as can be. The same bounds give the same numbers.
+//! Promise: [`Scenario::explore`] visits every state that can be reached within its [`Bounds`], or
+//! says that it did not; a counterexample is as short as can be. The same bounds give the same
+//! numbers.
 //!
 //! # What happens
 //!
@@ -53,6 +56,7 @@
 //! brings a web server along that cannot be left out.
 
 mod bounds;
+pub mod commit;
 mod explore;
 mod fingerprint;
 mod host;
@@ -64,6 +68,6 @@ mod world;
 
 pub use bounds::Bounds;
 pub use catena_storage::machine::Bug;
-pub use explore::{Counterexample, Report, explore, misled};
+pub use explore::{Counterexample, Report};
 pub use property::{Broken, Property};
 pub use scenario::Scenario;

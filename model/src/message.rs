@@ -4,6 +4,7 @@
 use crate::fingerprint::relative;
 use catena_protocol::message::gossip::{Letter, Line, Round};
 use catena_storage::machine::Input;
+use std::fmt;
 
 /// A message to one node.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Message {
         Self { to, input, fingerprint }
     }
 
-    fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[Line] {
         match &self.input {
             Input::Letter(Letter { lines, .. }) => lines,
             _ => &[],
@@ -63,5 +64,11 @@ impl Message {
         };
         let lines = self.lines();
         !lines.is_empty() && lines.iter().all(void)
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "to {}: {:?}", self.to, self.input)
     }
 }

@@ -19,11 +19,22 @@ pub enum Property {
     AcknowledgedStays,
     /// Whoever serves knows everything as committed that was committed in earlier epochs.
     ServesAll,
+    /// A job has at most one outcome, and nobody is told of another.
+    OneOutcome,
+    /// A partition ends an intent as the home has decided about its transaction, and no other way.
+    AllOrNothing,
+    /// Whoever has to write what a committed transaction wrote has its intent on disk.
+    NothingDropped,
+    /// A home forgets a committed transaction only when it is durable in all partitions.
+    NothingForgotten,
+    /// When everything has come to rest there is no intent left, no transaction is open, and of
+    /// what a job wrote everything is visible or nothing.
+    NothingLeft,
 }
 
 impl Property {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// Those of a log.
+    pub const LOG: [Self; 8] = [
         Self::OnePrimary,
         Self::EqualPrefixes,
         Self::NothingLost,
@@ -32,6 +43,15 @@ impl Property {
         Self::AboveSnapshots,
         Self::AcknowledgedStays,
         Self::ServesAll,
+    ];
+
+    /// Those of commits over several partitions.
+    pub const COMMIT: [Self; 5] = [
+        Self::OneOutcome,
+        Self::AllOrNothing,
+        Self::NothingDropped,
+        Self::NothingForgotten,
+        Self::NothingLeft,
     ];
 }
 

@@ -1,8 +1,9 @@
 //! Where exploring begins.
 
 use crate::bounds::Bounds;
+use crate::explore::{Report, Space, Stop, explore, misled};
 use crate::host::HOSTS;
-use crate::world::{Action, Stop, World};
+use crate::world::{Action, World};
 
 /// Where exploring begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,26 @@ pub enum Scenario {
 const STEPS: usize = 200;
 
 impl Scenario {
-    pub(crate) fn begin(self, bounds: &Bounds) -> Result<World, String> {
+    /// Goes through everything that can happen.
+    ///
+    /// # Errors
+    /// If a node cannot start, or fails by itself: then there is something wrong besides the
+    /// properties.
+    pub fn explore(self, bounds: &Bounds) -> Result<Report, String> {
+        explore(&self.begin(bounds)?, bounds, bounds.states)
+    }
+
+    /// Goes through the same, and wherever a state is reached in two ways, looks whether both go
+    /// on alike: if not, the fingerprint leaves something out that counts. Returns how often that
+    /// was looked at, and how the first two came about that differ.
+    ///
+    /// # Errors
+    /// As [`Scenario::explore`].
+    pub fn misled(self, bounds: &Bounds) -> Result<(usize, Option<String>), String> {
+        misled(self.begin(bounds)?, bounds)
+    }
+
+    fn begin(self, bounds: &Bounds) -> Result<World, String> {
         // What happens here is not what is bounded, and nothing is wrong yet.
         let bounds = &Bounds { properties: Vec::new(), gossip: true, ..bounds.clone() };
         let mut world = World::founded(bounds)?;

@@ -1,8 +1,9 @@
 //! Three nodes, what is on its way between them, and what may happen next.
 
 use crate::bounds::Bounds;
+use crate::explore::{Space, Stop};
 use crate::fingerprint::of;
-use crate::host::{HOSTS, Host, Seen, Turn, WALL_US};
+use crate::host::{HOSTS, Host, Seen, Shape, Turn, WALL_US};
 use crate::message::Message;
 use crate::property::Broken;
 use crate::witness::Witness;
@@ -58,31 +59,11 @@ pub(crate) struct World {
     spent: Spent,
 }
 
-/// Why there is no next state.
-#[derive(Clone, Debug)]
-pub(crate) enum Stop {
-    /// Nothing new would come of it.
-    Same,
-    /// A property does not hold.
-    Broken(Broken),
-    /// A node failed, which it never does.
-    Failed(String),
-}
+impl Space for World {
+    type Action = Action;
+    type Bounds = Bounds;
 
-impl World {
-    pub(crate) fn founded(bounds: &Bounds) -> Result<Self, String> {
-        let host = |me| Host::founded(me, bounds.bug).map(Arc::new);
-        let witness = Witness::default();
-        Ok(Self {
-            hosts: [host(0)?, host(1)?, host(2)?],
-            flight: BTreeMap::new(),
-            witnessed: witness.fingerprint(),
-            witness: Arc::new(witness),
-            spent: Spent::default(),
-        })
-    }
-
-    pub(crate) fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         let Spent { writes, reads, time_outs, crashes, beats, retirements } = &self.spent;
         let spent = [writes, reads, beats, retirements].into_iter().chain(time_outs).chain(crashes);
         let hosts = self.hosts.iter().map(|host| host.fingerprint);
@@ -92,26 +73,7 @@ impl World {
             .chain(self.flight.keys().copied()))
     }
 
-    pub(crate) fn seen(&self, host: usize) -> &Seen {
-        &self.hosts[host].seen
-    }
-
-    pub(crate) fn message(&self, fingerprint: u64) -> Option<&Message> {
-        self.flight.get(&fingerprint).map(Arc::as_ref)
-    }
-
-    pub(crate) fn highest_epoch(&self) -> u64 {
-        self.hosts.iter().map(|host| host.seen.epoch).max().unwrap_or(0)
-    }
-
-    /// What was on its way is lost, and what is bounded may happen as often again.
-    pub(crate) fn begin_anew(&mut self) {
-        self.flight.clear();
-        self.spent = Spent::default();
-    }
-
-    /// Everything that may happen.
-    pub(crate) fn actions(&self, bounds: &Bounds) -> Vec<Action> {
+    fn actions(&self, bounds: &Bounds) -> Vec<Action> {
         let mut actions: Vec<Action> = self.flight.keys().copied().map(Action::Deliver).collect();
         let spent = &self.spent;
         for host in 0..HOSTS {
@@ -128,8 +90,7 @@ impl World {
         actions
     }
 
-    /// What becomes of this when something happens.
-    pub(crate) fn after(&self, action: Action, bounds: &Bounds) -> Result<Self, Stop> {
+    fn after(&self, action: Action, bounds: &Bounds) -> Result<Self, Stop> {
         let mut next = self.clone();
         let (host, mut turn) = next.act(action).map_err(Stop::Failed)?.ok_or(Stop::Same)?;
         if bounds.prompt_disk {
@@ -144,6 +105,46 @@ impl World {
         }
         next.lose_void(bounds);
         Ok(next)
+    }
+
+    fn goes_on(&self, bounds: &Bounds) -> bool {
+        self.hosts.iter().all(|host| host.seen.epoch <= bounds.epochs)
+    }
+
+    fn tell(&self, action: Action) -> String {
+        let message = match action {
+            Action::Deliver(message) => self.message(message),
+            _ => None,
+        };
+        message.map_or_else(|| format!("{action:?}"), ToString::to_string)
+    }
+}
+
+impl World {
+    pub(crate) fn founded(bounds: &Bounds) -> Result<Self, String> {
+        let host = |me| Host::founded(me, Shape::Replicas, bounds.bug).map(Arc::new);
+        let witness = Witness::default();
+        Ok(Self {
+            hosts: [host(0)?, host(1)?, host(2)?],
+            flight: BTreeMap::new(),
+            witnessed: witness.fingerprint(),
+            witness: Arc::new(witness),
+            spent: Spent::default(),
+        })
+    }
+
+    pub(crate) fn seen(&self, host: usize) -> &Seen {
+        &self.hosts[host].seen
+    }
+
+    pub(crate) fn message(&self, fingerprint: u64) -> Option<&Message> {
+        self.flight.get(&fingerprint).map(Arc::as_ref)
+    }
+
+    /// What was on its way is lost, and what is bounded may happen as often again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.flight.clear();
+        self.spent = Spent::default();
     }
 
     fn act(&mut self, action: Action) -> Result<Option<(usize, Turn)>, String> {

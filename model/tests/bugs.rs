@@ -2,7 +2,7 @@
 //! and what finds it must hold without it (`holds.rs`).
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use catena_model::{Bounds, Bug, Property, Report, Scenario, explore};
+use catena_model::{Bounds, Bug, Property, Report, Scenario, commit};
 
 /// A disk that is at once durable, digests that are lost: enough to find most of them.
 fn small() -> Bounds {
@@ -11,7 +11,7 @@ fn small() -> Bounds {
 
 fn explored(bug: Bug, property: Property, scenario: Scenario, bounds: &Bounds) -> Report {
     let bounds = Bounds { bug: Some(bug), properties: vec![property], ..bounds.clone() };
-    let report = explore(scenario, &bounds).unwrap();
+    let report = scenario.explore(&bounds).unwrap();
     let depth = report.counterexample.as_ref().map(|found| found.events.len());
     eprintln!("{bug:?} breaks {property:?}: {} states, after {depth:?} events", report.states);
     report
@@ -67,4 +67,50 @@ fn a_primary_that_forgets_the_ceiling_writes_into_the_past() {
 fn a_primary_that_serves_at_once_does_not_know_what_is_committed() {
     let bounds = Bounds { writes: 1, time_outs: [0, 1, 0], ..small() };
     finds(Bug::ServeAtOnce, Property::ServesAll, Scenario::Led, &bounds, 8);
+}
+
+/// Looks for a bug of commits over several partitions, in the same way.
+fn breaks(bug: Bug, property: Property, bounds: &commit::Bounds, events: usize) {
+    let bounds = commit::Bounds { bug: Some(bug), properties: vec![property], ..bounds.clone() };
+    let report = commit::explore(&bounds).unwrap();
+    let depth = report.counterexample.as_ref().map(|found| found.events.len());
+    eprintln!("{bug:?} breaks {property:?}: {} states, after {depth:?} events", report.states);
+    let found = report.counterexample.unwrap();
+    assert_eq!(found.broken.property, property);
+    assert_eq!(found.events.len(), events, "{:#?}", found.events);
+}
+
+fn prompt() -> commit::Bounds {
+    commit::Bounds { prompt_disk: true, ..commit::Bounds::default() }
+}
+
+#[test]
+fn a_home_that_forgets_what_not_all_have_heard_of_loses_half_a_job() {
+    let bounds = commit::Bounds { beats: [1, 1], ..prompt() };
+    breaks(Bug::SettleAtOnce, Property::NothingForgotten, &bounds, 3);
+    breaks(Bug::SettleAtOnce, Property::AllOrNothing, &bounds, 3);
+}
+
+#[test]
+fn a_home_that_says_no_while_it_decides_loses_half_a_job() {
+    let bounds = commit::Bounds { beats: [0, 2], ..prompt() };
+    breaks(Bug::AbortUndecided, Property::AllOrNothing, &bounds, 6);
+}
+
+#[test]
+fn the_end_of_one_try_that_counts_for_the_next_loses_half_a_job() {
+    let bounds = commit::Bounds { give_ups: 1, beats: [1, 0], ..prompt() };
+    breaks(Bug::ResolveByJob, Property::AllOrNothing, &bounds, 5);
+}
+
+#[test]
+fn an_intent_that_nobody_asks_about_stays() {
+    let bounds = commit::Bounds { crashes: [1, 0], ..prompt() };
+    breaks(Bug::NeverInquire, Property::NothingLeft, &bounds, 3);
+}
+
+#[test]
+fn an_intent_that_is_not_durable_is_dropped() {
+    let bounds = commit::Bounds { crashes: [0, 1], ..commit::Bounds::default() };
+    breaks(Bug::ReadyTooEarly, Property::NothingDropped, &bounds, 3);
 }

@@ -2,7 +2,7 @@
 //! `cargo test -p catena-model -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use catena_model::{Bounds, Scenario, explore, misled};
+use catena_model::{Bounds, Scenario};
 use std::time::Instant;
 
 /// Digests are lost.
@@ -17,7 +17,7 @@ fn small() -> Bounds {
 
 fn holds(scenario: Scenario, bounds: &Bounds) {
     let start = Instant::now();
-    let report = explore(scenario, bounds).unwrap();
+    let report = scenario.explore(bounds).unwrap();
     let took = start.elapsed();
     eprintln!("{scenario:?} {bounds:?}");
     eprintln!(
@@ -87,7 +87,7 @@ fn two_states_with_one_fingerprint_go_on_alike() {
         (Scenario::Led, Bounds { reads: 1, retirements: 1, ..small() }),
         (Scenario::Led, Bounds { writes: 1, beats: 2, gossip: true, ..small() }),
     ] {
-        let (looked, misled) = misled(scenario, &bounds).unwrap();
+        let (looked, misled) = scenario.misled(&bounds).unwrap();
         assert_eq!(misled, None);
         assert!(looked > 1_000, "{looked}");
     }

@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     JobCommit(usize),
     /// A look at the present of a record of jobs, and when it was asked.
     JobLook(String, u64),
+    /// A record is put on a shelf: key and value.
+    JobPlace(String, String),
     /// What became of a job.
     JobOutcome(usize),
     /// A look at a record of jobs after everything has healed.
@@ -147,7 +149,7 @@ impl Client {
     /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.
     pub(crate) fn wants_the_past(&self, id: u64) -> bool {
         self.router.request(id).is_none_or(|request| {
-            matches!(&request.ask, Ask::Read(Read { at: At::Snapshot(_), .. }))
+            matches!(&request.ask, Ask::Read(Read { at: At::Snapshot(_), .. }) | Ask::Scan(_))
         })
     }
 

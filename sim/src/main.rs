@@ -163,6 +163,7 @@ fn print_end(arguments: &Arguments, end: &SweepEnd, took: Duration) {
     print!("{}", end.tally);
     let seconds = took.as_secs_f64();
     println!("{:<40} {:>14}", "fewest operations of a seed", end.fewest_operations);
+    println!("{:<40} {:>14}", "fewest jobs of a seed", end.fewest_jobs);
     println!("{:<40} {:>14.0}", "simulated hours", end.simulated_us as f64 / 3.6e9);
     println!("{:<40} {:>14.1}", "seeds per second", end.seeds as f64 / seconds);
     println!("{} seeds, {} failed, {seconds:.0} s", end.seeds, end.failed.len());
@@ -181,6 +182,7 @@ fn as_json(end: &SweepEnd, took: Duration) -> serde_json::Value {
         "seconds": took.as_secs_f64(),
         "simulated_us": end.simulated_us,
         "fewest_operations": end.fewest_operations,
+        "fewest_jobs": end.fewest_jobs,
         "counts": end.tally.counts().collect::<BTreeMap<_, _>>(),
     })
 }

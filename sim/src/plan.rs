@@ -4,8 +4,6 @@
 //! Groce et al. 2012): together they would hide what one of them alone shows.
 
 use crate::fault::FaultKind;
-use crate::world::isolation;
-use catena_protocol::chain::Isolation;
 use catena_storage::machine::Bug;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -26,7 +24,13 @@ pub struct Plan {
     pub jobs: u64,
     /// A known bug that is put back.
     pub bug: Option<Bug>,
-    pub(crate) isolation: Isolation,
+    /// Of a hundred jobs so many are promised a snapshot only, the others a serial order.
+    pub(crate) of_snapshot: u32,
+    /// Jobs do nothing but append to one list, each runs once at a time, and whoever loses must
+    /// get its turn: for runs in which nothing fails.
+    pub(crate) hot: bool,
+    /// When the first jobs begin, in microseconds.
+    pub(crate) jobs_from_us: u64,
     pub(crate) nodes: usize,
     pub(crate) replicas: usize,
     pub(crate) partitions: u16,
@@ -65,6 +69,7 @@ pub(crate) struct Load {
     /// Records of jobs.
     pub(crate) accounts: u64,
     pub(crate) lists: u64,
+    pub(crate) shelves: u64,
     /// Of a hundred operations so many read the present, or a snapshot, or delete.
     pub(crate) reads: u32,
     pub(crate) snapshots: u32,
@@ -108,8 +113,10 @@ impl Plan {
             faults_us: 60_000_000,
             heal_us: 20_000_000,
             operations: 900,
-            jobs: 300,
-            isolation: isolation(rng.random_bool(0.7)),
+            jobs: 620,
+            of_snapshot: one_of(rng, &[0, 0, 0, 20, 50, 100]),
+            hot: false,
+            jobs_from_us: 600_000,
             bug: None,
             nodes,
             replicas,
@@ -145,6 +152,7 @@ fn load(rng: &mut StdRng) -> Load {
         keys: rng.random_range(2..=6),
         accounts: rng.random_range(3..=8),
         lists: rng.random_range(3..=8),
+        shelves: rng.random_range(2..=4),
         reads: one_of(rng, &[30, 30, 60]),
         snapshots: one_of(rng, &[10, 10, 25]),
         deletes: 8,

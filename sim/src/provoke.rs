@@ -2,7 +2,6 @@
 
 use crate::fault::FaultKind;
 use crate::plan::Plan;
-use catena_protocol::chain::Isolation;
 use catena_storage::machine::Bug;
 
 impl Plan {
@@ -49,11 +48,13 @@ impl Plan {
             }
             Bug::CommitAtNewTime
             | Bug::TrustForeignReads
+            | Bug::TrustScans
             | Bug::DeltasOutOfOrder
             | Bug::ReadPastEnds
             | Bug::ReadPastIntents
             | Bug::ClosePastIntents => plan.jobs(&[]),
             Bug::AnyHome | Bug::AbortUndecided => plan.jobs(&[(FaultKind::Pause, 2_000)]),
+            Bug::NobodyInLine => plan.hot(),
             Bug::NoReadMarks => plan.near_clocks(),
             Bug::CountOldAnswers => plan.far_clocks(),
             Bug::NeverInquire | Bug::SettleAtOnce => plan.lost_ends(),
@@ -116,9 +117,23 @@ impl Plan {
         self.operations = 100;
         self.load.accounts = 3;
         self.load.lists = 3;
-        self.isolation = Isolation::Serializable;
+        self.load.shelves = 2;
+        self.of_snapshot = 0;
         self.network.latency_us = (200, 3_000);
         self.retention_ms = 20_000;
+    }
+
+    /// Many jobs at once that rewrite one record, and nothing that fails. They begin when
+    /// partitions are not handed over any more: with that lines are forgotten.
+    fn hot(&mut self) {
+        self.jobs(&[]);
+        self.hot = true;
+        self.jobs_from_us = 4_000_000;
+        self.load.lists = 1;
+        self.load.clients = 8;
+        self.faults_us = 8_000_000;
+        self.jobs = 600;
+        self.operations = 50;
     }
 
     /// Clocks that differ by less than timestamps are closed behind them.

@@ -36,6 +36,8 @@ pub struct SweepEnd {
     pub simulated_us: u64,
     /// Operations of the seed that had the fewest, among those that held.
     pub fewest_operations: u64,
+    /// Jobs of the seed that had the fewest, among those that held.
+    pub fewest_jobs: u64,
 }
 
 impl SweepEnd {
@@ -45,8 +47,10 @@ impl SweepEnd {
         self.simulated_us += simulated_us;
         let Some(failure) = failure else {
             let first = self.seeds == self.failed.len() as u64 + 1;
-            let fewest = if first { u64::MAX } else { self.fewest_operations };
-            self.fewest_operations = fewest.min(tally.of("operations"));
+            let fewest =
+                |so_far: u64, what| tally.of(what).min(if first { u64::MAX } else { so_far });
+            self.fewest_operations = fewest(self.fewest_operations, "operations");
+            self.fewest_jobs = fewest(self.fewest_jobs, "jobs");
             return;
         };
         self.failed.push((seed, failure));

@@ -13,6 +13,7 @@ fn every_seed_holds() {
     let end = sweep(&all_of(1, SEEDS), Plan::of, |_| {});
     assert!(end.failed.is_empty(), "{:?}", end.failed);
     assert_eq!(end.seeds, SEEDS);
+    assert!(end.fewest_jobs >= 500, "a seed had only {} jobs", end.fewest_jobs);
     // Where hardly anybody answers, clients with all they may have open wait.
     assert!(end.fewest_operations >= 250, "a seed had only {} operations", end.fewest_operations);
 }

@@ -176,6 +176,7 @@ impl World {
                     self.jobs.looks.push(Look { key, asked_us, version });
                 }
             }
+            Purpose::JobPlace(key, value) => self.placed(&key, &value, &result),
             Purpose::JobOutcome(job) => self.job_outcome(job, &result),
             Purpose::JobFinal(key) => self.job_final(key, &result),
             Purpose::Final(key) => match result {

@@ -5,20 +5,23 @@ use super::{Happening, World};
 use crate::broker::{Message, Party};
 use crate::client::{Client, PATIENCE_US, Purpose, text};
 use crate::clock::right;
-use crate::job::{Aim, Attempt, Job};
+use crate::job::{Aim, Attempt, DIRECT, Job, PLACES, place};
 use catena_protocol::chain::Isolation;
 use catena_protocol::message::commit::{Commit, Decided, End};
-use catena_protocol::message::read::{At, Read};
+use catena_protocol::message::read::{At, Read, Scan};
 use catena_protocol::message::store::{Ask, Request, Tell};
-use catena_protocol::{AttemptId, Fault, JobId, Key, Name, Timestamp};
+use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
+use catena_protocol::{AttemptId, Blob, Fault, JobId, Key, Name, RequestId, Timestamp};
 use catena_storage::machine::Bug;
 use rand::Rng;
 use rand::seq::SliceRandom as _;
 
 /// Most attempts of one job.
 const ATTEMPTS: usize = 12;
+/// Most records that one look at a shelf shows: there are never so many.
+const ROWS: u32 = 100;
 /// A client with so much open begins no job.
-const OPEN: usize = 48;
+const OPEN: usize = 256;
 /// A replica that was asked directly and is silent for so long is not waited for.
 const REPLICA_US: u64 = 300_000;
 
@@ -35,25 +38,30 @@ impl World {
             return;
         }
         let mut keys: Vec<String> = Vec::new();
-        let (accounts, lists) = (self.plan.load.accounts, self.plan.load.lists);
+        let load = &self.plan.load;
         let aim = match self.rng.random_range(0..100) {
-            0..25 => Aim::Transfer,
-            25..45 => Aim::Deposit,
-            45..55 => Aim::Audit,
+            _ if self.plan.hot => Aim::Append(1),
+            0..20 => Aim::Transfer,
+            20..35 => Aim::Deposit,
+            35..45 => Aim::Audit,
+            45..65 => Aim::Shelve,
             _ => Aim::Append(self.rng.random_range(0..3)),
         };
-        let (kind, of) = match aim {
-            Aim::Append(_) => ("list", lists),
-            _ => ("account", accounts),
-        };
-        keys.extend((0..of).map(|number| format!("{kind}-{number}")));
+        keys.extend(match aim {
+            Aim::Append(_) => (0..load.lists).map(|number| format!("list-{number}")).collect(),
+            Aim::Shelve => (0..load.shelves).map(shelf).collect::<Vec<_>>(),
+            _ => (0..load.accounts).map(|number| format!("account-{number}")).collect(),
+        });
         keys.shuffle(&mut self.rng);
         if aim != Aim::Audit {
             keys.truncate(self.rng.random_range(2..=4));
         }
         let id = JobId::random(self.rng.random(), right(self.at_us).wall_us, self.rng.random());
         self.tally.count("jobs");
-        let isolation = self.plan.isolation;
+        let isolation = match self.rng.random_ratio(self.plan.of_snapshot, 100) {
+            true => Isolation::Snapshot,
+            false => Isolation::Serializable,
+        };
         self.jobs.jobs.push(Job {
             id,
             client,
@@ -64,11 +72,41 @@ impl World {
             outcome: None,
             told_us: 0,
             after: 0,
+            lost: None,
         });
         if self.rng.random_bool(0.5) {
             self.look_at(client);
         }
+        if self.rng.random_bool(0.2) && !self.plan.hot {
+            self.put_on_shelf(client);
+        }
         self.attempt_begins(self.jobs.jobs.len() - 1);
+    }
+
+    /// Somebody puts something on a shelf, without a job.
+    fn put_on_shelf(&mut self, client: usize) {
+        let shelf = shelf(self.rng.random_range(0..self.plan.load.shelves));
+        let text = place(&shelf, self.rng.random_range(0..PLACES));
+        let Ok(key) = Key::new(&text) else { return };
+        self.tally.count("records put on shelves directly");
+        let value = format!("{DIRECT}{}", self.tally.of("records put on shelves directly"));
+        let change = Change::Put(Blob::from(value.as_str()));
+        let request = RequestId(self.rng.random());
+        let mutation = Mutation { key, change };
+        let ask = Ask::Write(Write { request, mutation, condition: Condition::Always });
+        let (now, partitions) = (right(self.at_us), self.plan.partitions);
+        let purpose = Purpose::JobPlace(text.clone(), value);
+        let mut effects = Vec::new();
+        self.clients[client].ask(now, partitions, (&text, ask), purpose, &mut effects);
+        self.client_effects(client, effects);
+    }
+
+    /// Whoever is not told may have put it there all the same: those who see it tell.
+    pub(super) fn placed(&mut self, key: &str, value: &str, result: &Result<Tell, Fault>) {
+        if let Ok(Tell::Written(Written::Done { version, .. })) = result {
+            self.tally.count("records put on shelves directly, told");
+            self.jobs.saw(key, version.0, value);
+        }
     }
 
     /// Somebody reads the present of a record of jobs.
@@ -96,11 +134,11 @@ impl World {
         let past = self.rng.random_range(0..30_000);
         let snapshot = (now.wall_us - past).max(of.after);
         let id = AttemptId(self.rng.random());
-        let keys = of.reads().to_vec();
+        let keys: Vec<String> = of.reads().iter().chain(of.scans()).cloned().collect();
         let attempt = self.jobs.attempts.len();
         self.tally.count("attempts");
-        let reads = Default::default();
-        self.jobs.attempts.push(Attempt { job, id, snapshot, reads, writes: None });
+        let (reads, scans) = Default::default();
+        self.jobs.attempts.push(Attempt { job, id, snapshot, reads, scans, writes: None });
         if keys.is_empty() {
             return self.attempt_commits(attempt);
         }
@@ -114,7 +152,11 @@ impl World {
     }
 
     fn read_ask(&self, attempt: usize, key: &str) -> Option<Ask> {
-        let at = At::Snapshot(Timestamp(self.jobs.attempts[attempt].snapshot));
+        let of = &self.jobs.attempts[attempt];
+        let at = At::Snapshot(Timestamp(of.snapshot));
+        if self.jobs.jobs[of.job].aim == Aim::Shelve {
+            return Some(Ask::Scan(Scan { prefix: key.to_owned(), at, after: None, limit: ROWS }));
+        }
         Some(Ask::Read(Read { key: Key::new(key).ok()?, at }))
     }
 
@@ -134,8 +176,8 @@ impl World {
     /// Any replica may answer, if it is far enough; the primary is asked when it is not.
     fn read_at_replica(&mut self, attempt: usize, key: String) {
         let Some(ask) = self.read_ask(attempt, &key) else { return };
-        let Ask::Read(read) = &ask else { return };
-        let partition = read.key.partition(self.plan.partitions);
+        let Ok(place) = Key::new(&key) else { return };
+        let partition = place.partition(self.plan.partitions);
         let id = u64::MAX - self.next;
         self.next += 1;
         self.job_reads.insert(id, (attempt, key));
@@ -150,7 +192,7 @@ impl World {
     pub(super) fn replica_told(&mut self, id: u64, tell: Option<Tell>) {
         let Some((attempt, key)) = self.job_reads.remove(&id) else { return };
         match tell {
-            Some(tell @ Tell::Record(_)) => {
+            Some(tell @ (Tell::Record(_) | Tell::Records { .. })) => {
                 self.tally.count("reads of jobs, of any replica");
                 self.job_read(attempt, &key, &Ok(tell));
             }
@@ -159,13 +201,19 @@ impl World {
     }
 
     pub(super) fn job_read(&mut self, attempt: usize, key: &str, result: &Result<Tell, Fault>) {
-        let Ok(Tell::Record(record)) = result else {
-            return self.job_again(attempt, 50_000);
-        };
-        let value = record.value.as_ref().map(text);
-        let of = &mut self.jobs.attempts[attempt];
-        of.reads.insert(key.to_owned(), value);
-        if of.reads.len() == self.jobs.jobs[of.job].reads().len() {
+        match result {
+            Ok(Tell::Record(record)) => {
+                let value = record.value.as_ref().map(text);
+                self.jobs.attempts[attempt].reads.insert(key.to_owned(), value);
+            }
+            Ok(Tell::Records { found, next: None }) => {
+                self.tally.count("looks of jobs at shelves");
+                self.jobs.found(attempt, key, found);
+            }
+            _ => return self.job_again(attempt, 50_000),
+        }
+        let of = &self.jobs.attempts[attempt];
+        if of.has_read(&self.jobs.jobs[of.job]) {
             self.attempt_commits(attempt);
         }
     }
@@ -177,7 +225,7 @@ impl World {
         if self.jobs.attempts[attempt].writes.is_none() {
             self.jobs.attempts[attempt].decide(&of, attempt);
             // It may be taken for lost.
-            if self.rng.random_bool(0.15) {
+            if !self.plan.hot && self.rng.random_bool(0.15) {
                 let wait = self.rng.random_range(0..300_000);
                 self.after(wait, Happening::JobGoesOn { job });
             }
@@ -230,6 +278,7 @@ impl World {
                 self.tally.count("attempts in conflict");
                 let of = &mut self.jobs.jobs[job];
                 of.after = of.after.max(version.0);
+                of.lost = of.lost.or(Some(version.0));
                 self.job_again(attempt, 20_000);
             }
             Ok(Tell::Decided(Decided::Busy { wait_ms })) => {
@@ -301,6 +350,7 @@ impl World {
         match result {
             Ok(Tell::Record(record)) => {
                 let value = record.value.as_ref().map(text);
+                self.jobs.saw(&key, record.version.0, value.as_deref().unwrap_or_default());
                 self.jobs.finals.insert(key, value);
             }
             other => self.fail("everything recovers", format!("`{key}`: {other:?}")),
@@ -308,7 +358,7 @@ impl World {
     }
 }
 
-/// Which isolation the jobs of a run have.
-pub(crate) fn isolation(serializable: bool) -> Isolation {
-    if serializable { Isolation::Serializable } else { Isolation::Snapshot }
+/// How the keys of what is on a shelf begin.
+fn shelf(number: u64) -> String {
+    format!("{{shelf-{number}}}:")
 }

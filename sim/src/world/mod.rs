@@ -21,7 +21,6 @@ mod strikes;
 mod traffic;
 
 use self::effects::HEARTBEAT_US;
-pub(crate) use self::jobs::isolation;
 use crate::broker::{Broker, Message, Party};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -217,7 +216,7 @@ impl World {
             recorder: Recorder::new(limit),
             snapshots: Vec::new(),
             finals: BTreeMap::new(),
-            jobs: Jobs::default(),
+            jobs: Jobs { take_turns: plan.hot, ..Jobs::default() },
             job_reads: BTreeMap::new(),
             tally: Tally::default(),
             trace: trace.then(String::new),
@@ -255,7 +254,7 @@ impl World {
         }
         for client in 0..self.clients.len() {
             self.after(500_000, Happening::ClientAsks { client });
-            self.after(600_000, Happening::JobBegins { client });
+            self.after(self.plan.jobs_from_us, Happening::JobBegins { client });
         }
         for kind in FaultKind::ALL {
             self.next_strike(kind);

@@ -104,11 +104,15 @@ pub enum Bug {
     ForgetIntents,
     /// A home forgets a committed transaction before all have heard of it.
     SettleAtOnce,
+    /// Whoever lost on a record is told so at once and does not stand in line for it.
+    NobodyInLine,
+    /// What came to be where a job had looked at all records with a prefix is not checked.
+    TrustScans,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -157,5 +161,7 @@ impl Bug {
         Self::ReadyTooEarly,
         Self::ForgetIntents,
         Self::SettleAtOnce,
+        Self::NobodyInLine,
+        Self::TrustScans,
     ];
 }

@@ -11,7 +11,7 @@
 //! records the same one is first on each. Lines are in memory only; what is lost with them is an
 //! order, and whoever waits for its turn is told of the conflict after a while anyway.
 
-use super::{Effect, Node};
+use super::{Bug, Effect, Node};
 use crate::state::{State, StateError};
 use catena_protocol::clock::Now;
 use catena_protocol::message::commit::Decided;
@@ -138,7 +138,7 @@ impl<C> Node<C> {
     ) -> Result<bool, StateError> {
         let most = self.settings.intents;
         let lines = &mut self.partitions[usize::from(number)].lines;
-        if lines.len() >= most {
+        if lines.len() >= most || self.settings.has(Bug::NobodyInLine) {
             return Ok(false);
         }
         lines.join(key, txn, home);
