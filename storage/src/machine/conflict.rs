@@ -95,9 +95,11 @@ impl<C> Node<C> {
         // Of the intents only additions are left here. They take effect in the order of their times
         // whatever the order in which they came, so one may still come in below others: had each to
         // come above all, jobs that add to the same records in several places would chase each
-        // other's times.
+        // other's times. Only the same time cannot be theirs both.
+        let taken = foreign().any(|claim| claim.at == case.at);
+        let claimed = if taken { case.at } else { Timestamp::ZERO };
         let read = if self.has(Bug::NoReadMarks) { Timestamp::ZERO } else { at.marks.of(key) };
-        Ok(Ok(version.max(read).max(at.closed)))
+        Ok(Ok(version.max(claimed).max(read).max(at.closed)))
     }
 
     /// The first change of something that was read.
