@@ -46,6 +46,7 @@ pub(super) fn commit(attempt: usize) -> Input<u64> {
         effects: Effects { reads: Vec::new(), scans: Vec::new(), writes },
         end: End::Committed(Blob(Bytes::from_static(value.as_bytes()))),
         keep_ms: 0,
+        explain: false,
     };
     request(attempt as u64, HOME, Ask::Commit(commit))
 }
