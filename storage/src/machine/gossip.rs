@@ -66,6 +66,7 @@ impl<C> Node<C> {
         }
         let mut refused = Vec::new();
         for run in push.runs {
+            self.make_room(out);
             let (number, epoch) = (run.partition, run.epoch);
             self.led_by(number, epoch, &push.from.member.node);
             if let Some(acked) = self.take_run(now, &push.from, run, state, out)? {
@@ -178,6 +179,7 @@ impl<C> Node<C> {
             return Ok(());
         }
         for line in lines {
+            self.make_room(out);
             self.line(now, &from, line, state, out)?;
         }
         Ok(())

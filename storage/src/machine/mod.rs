@@ -184,6 +184,7 @@ impl<C> Node<C> {
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
         loop {
+            self.make_room(out);
             if let Some((to, line)) = self.outgoing.pop_front() {
                 self.deliver(now, to, line, state, out)?;
             } else if let Some((number, txn)) = self.unblocked.pop_front() {
