@@ -4,8 +4,8 @@
 //! that it replaces or deletes. Snapshot: only the latter. Additions collide with each other in
 //! nothing: the order in which they happen does not show.
 //!
-//! And nobody may have read what it writes at its time or later; versions of a record, and
-//! intents on it, come about in the order of their times.
+//! And nobody may have read what it writes at its time or later; versions of a record come about in
+//! the order of their times. Intents to add to one may come in any order, each at its own time.
 //!
 //! What is on its way to the disk counts too. A conflict may be told at once, for it changes
 //! nothing.
