@@ -64,8 +64,8 @@ struct Running {
     task: JoinHandle<Result<(), String>>,
 }
 
-/// How long a service may take to become ready.
-const READY: Duration = Duration::from_secs(20);
+/// How long a service may take to become ready: a storage node may have much log to read.
+const READY: Duration = Duration::from_secs(60);
 /// The order in which roles end: first those that bring work in.
 const END_ORDER: [Role; 3] = [Role::Scheduler, Role::Worker, Role::Storage];
 
