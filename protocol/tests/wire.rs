@@ -393,8 +393,17 @@ fn letters(wire: &mut Wire) {
         ("letter-fetch", Line::Fetch { partition, epoch, after: 16 }),
         ("letter-fetched", Line::Fetched(run())),
         ("letter-gone", Line::Gone { partition, epoch, base: Position { epoch: 1, index: 9 } }),
-        ("letter-copy-begin", Line::Copy { partition, epoch, from: None }),
-        ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")) }),
+        ("letter-copy-begin", Line::Copy { partition, epoch, from: None, known: None }),
+        (
+            "letter-copy-known",
+            Line::Copy {
+                partition,
+                epoch,
+                from: None,
+                known: Some(Position { epoch: 3, index: 9 }),
+            },
+        ),
+        ("letter-copy", Line::Copy { partition, epoch, from: Some(Blob::from("dk")), known: None }),
         ("letter-piece", Line::Piece(piece())),
         ("letter-prepare", Line::Prepare(prepare())),
         (

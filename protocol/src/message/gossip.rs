@@ -229,6 +229,11 @@ pub enum Line {
         /// Where; none: at the beginning.
         #[n(2)]
         from: Option<Blob>,
+        /// Up to here the log is known to be committed. A primary that has it, and does not know,
+        /// may have nobody else left who could tell: without that its state stays where it is, and
+        /// a copy of it is of no use.
+        #[n(3)]
+        known: Option<Position>,
     },
     /// A piece of the state.
     #[n(8)]

@@ -151,8 +151,23 @@ impl<C> Node<C> {
         }
         copying.ask_us = now.mono_us + PIECE_AGAIN_US;
         let from = copying.next.clone();
-        let line = Line::Copy { partition: number, epoch, from };
+        // The first piece would not have been taken had it not reached that far.
+        let known = copying.begun.then_some(copying.floor);
+        let line = Line::Copy { partition: number, epoch, from, known };
         out.push(Effect::Send { to: primary.node, line });
+    }
+
+    /// Somebody who has nothing any more knows what is committed. What is committed once stays so,
+    /// whoever leads; of all primaries only this one may be left to tell others.
+    pub(super) fn learn_committed(&mut self, number: u16, epoch: u64, known: Option<Position>) {
+        let Some(partition) = self.partitions.get(usize::from(number)) else { return };
+        let leads = partition.leads() && partition.epoch == epoch;
+        if let Some(known) = known
+            && leads
+            && partition.tail.position(known.index) == Some(known)
+        {
+            self.commit_to(number, known.index);
+        }
     }
 
     /// Somebody wants a piece.

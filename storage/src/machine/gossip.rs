@@ -216,7 +216,8 @@ impl<C> Node<C> {
             Line::Gone { partition, epoch, base } => {
                 self.gone(now, who, (partition, epoch, base), out);
             }
-            Line::Copy { partition, epoch, from } => {
+            Line::Copy { partition, epoch, from, known } => {
+                self.learn_committed(partition, epoch, known);
                 self.copied(now, who, (partition, epoch, from), state, out)?;
             }
             Line::Piece(piece) => self.take_piece(now, who, piece, state, out)?,
