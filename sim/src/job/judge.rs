@@ -154,7 +154,8 @@ impl Jobs {
         let Some(version) = self.version(attempt) else { return Ok(()) };
         if let Some((key, between)) = overwritten(attempt, courses, version) {
             let what = format!(
-                "attempt {number} read at {snapshot} and wrote `{key}` at {version}, but somebody                  else had written it at {between}"
+                "attempt {number} read at {snapshot} and wrote `{key}` at {version}, but somebody \
+                 else had written it at {between}"
             );
             return Err((FIRST, what));
         }

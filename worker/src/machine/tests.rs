@@ -137,16 +137,9 @@ fn a_recorded_job_is_answered_from_its_outcome_only() {
 
 #[test]
 fn a_conflict_goes_back_to_the_scheduler_and_nobody_is_answered() {
-    let (mut worker, chain) = (worker(10), chain_of(1, chain::Effect::Writing));
-    let mut first = step(1, &chain, &["w1"]);
-    first.assignment.record_ms = Some(1_000);
-    let token = start(&mut worker, &chain, first);
-    let effects = done(&mut worker, token, Ok("x"));
-    let [Effect::Commit(token, _)] = &effects[..] else { panic!("{effects:?}") };
     let conflict = Decided::Conflict { key: Key::new("k").unwrap(), version: Timestamp(5) };
-    let effects = handle(&mut worker, Input::Decided(*token, Tell::Decided(conflict)));
-    assert_eq!(effects.len(), 1);
-    assert_eq!(end_of(&effects), AttemptEnd::Conflict { version: Timestamp(5) });
+    let end = committed_with(Tell::Decided(conflict));
+    assert_eq!(end, AttemptEnd::Conflict { version: Timestamp(5) });
 }
 
 /// A job that is about to commit: how its attempt ends with this answer of the store.
