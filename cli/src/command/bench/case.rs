@@ -69,6 +69,8 @@ pub(crate) enum Choice {
     Contention,
     /// Chains with a commit beside the same written by hand.
     ByHand,
+    /// What storage nodes take of disk and memory under a constant load.
+    Soak,
 }
 
 impl ValueEnum for Choice {
@@ -83,6 +85,7 @@ impl ValueEnum for Choice {
             Self::Failover,
             Self::Contention,
             Self::ByHand,
+            Self::Soak,
         ]
     }
 
@@ -104,6 +107,10 @@ impl ValueEnum for Choice {
             Self::ByHand => Some(
                 PossibleValue::new("by-hand")
                     .help("Chains that commit, beside the same by hand over JetStream KV"),
+            ),
+            Self::Soak => Some(
+                PossibleValue::new("soak")
+                    .help("Disk and memory of storage nodes under a constant load of writes"),
             ),
         }
     }

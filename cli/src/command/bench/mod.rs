@@ -5,8 +5,9 @@
 //! run in this process against the same server, one after the other, repeated `--rounds` times;
 //! medians are printed.
 //!
-//! Four cases are about several storage nodes, which run in processes of their own: `replicated`
-//! beside JetStream KV, `failover`, `contention`, and `by-hand` beside services written by hand.
+//! Five cases are about several storage nodes, which run in processes of their own: `replicated`
+//! beside JetStream KV, `failover`, `contention`, `by-hand` beside services written by hand, and
+//! `soak`.
 
 mod by_hand;
 mod case;
@@ -21,6 +22,7 @@ mod platform;
 mod program;
 mod replicated;
 mod report;
+mod soak;
 mod steps;
 mod storage_nodes;
 mod touch;
@@ -85,6 +87,14 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 20)]
     kills: usize,
 
+    /// How long case `soak` writes
+    #[arg(long, default_value_t = 25)]
+    minutes: u32,
+
+    /// Writes a second of case `soak`, of the first `--payload`
+    #[arg(long, default_value_t = 1_500)]
+    rate: u32,
+
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -118,6 +128,9 @@ impl Bench {
         }
         if self.cases.contains(&Choice::ByHand) {
             Box::pin(self.by_hand(time)).await?;
+        }
+        if self.cases.contains(&Choice::Soak) {
+            Box::pin(self.soak()).await?;
         }
         Ok(())
     }
@@ -176,6 +189,12 @@ impl Bench {
         by_hand::run(&plan, self.json).await
     }
 
+    async fn soak(&self) -> Result<(), Failure> {
+        let Self { minutes, rate, .. } = *self;
+        let plan = soak::Plan { minutes, rate, payload: self.payload[0] };
+        soak::run(&plan, self.json).await
+    }
+
     fn cases(&self) -> Result<Vec<Case>, Failure> {
         let sane =
             |list: &[usize], most| !list.is_empty() && list.iter().all(|n| (1..=most).contains(n));
@@ -192,6 +211,9 @@ impl Bench {
         }
         if !sane(&self.replicas, 5) || self.replicas.iter().any(|n| n % 2 == 0) || self.kills == 0 {
             return Err(Failure::usage("replicas must be 1, 3 or 5, kills at least 1"));
+        }
+        if self.minutes == 0 || self.rate == 0 {
+            return Err(Failure::usage("minutes and rate must be at least 1"));
         }
         Ok(self.kinds().into_iter().flat_map(|kind| self.of_kind(kind)).collect())
     }

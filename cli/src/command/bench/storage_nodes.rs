@@ -17,11 +17,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
 
-/// How many storage nodes replicate to each other. MARKED PLACE: with 1 every measurement runs,
-/// but Catena has one node; set it to 5 (the most that `--replicas` takes) once nodes replicate.
-/// Nodes are told about each other by `CATENA_MEMBERS`.
-const REPLICATING: usize = 5;
-
 /// How long nodes may take to lead their shares.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -42,7 +37,7 @@ impl StorageNodes {
         let link = connect(Settings::url(url), "catena-bench", false).await?;
         let subject = link.subjects.heartbeats(Role::Storage);
         let heartbeats = link.client.subscribe(subject).await.map_err(Failure::new)?;
-        let ids = (1..=count.min(REPLICATING)).map(|n| NodeId::new(format!("storage-{n}")));
+        let ids = (1..=count).map(|n| NodeId::new(format!("storage-{n}")));
         let ids = ids.collect::<Result<_, _>>().map_err(Failure::new)?;
         let mut nodes = Self {
             url: url.to_owned(),
@@ -73,6 +68,14 @@ impl StorageNodes {
     /// Who led what when they last said so.
     pub(crate) const fn leaders(&self) -> &Leaders {
         &self.leaders
+    }
+
+    /// The folder of each node, and its process, if it runs.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (PathBuf, Option<u32>)> {
+        self.ids.iter().map(|id| {
+            let process = self.running.get(id).and_then(Child::id);
+            (self.folder.join(id.as_str()), process)
+        })
     }
 
     /// Starts a node that does not run, with the data that it has.
