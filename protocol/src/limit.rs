@@ -21,6 +21,9 @@ pub const MESSAGE_MARGIN: usize = 64 * 1024;
 pub const DEADLINE_MS: u64 = 60_000;
 /// Longest deadline of a job, in milliseconds (400).
 pub const DEADLINE_MAX_MS: u64 = 3_600_000;
+/// Longest deadline of a `run` job, in milliseconds: it ends while its outcome would be kept, with
+/// time to write it down. What takes longer is for `submit`.
+pub const RUN_DEADLINE_MAX_MS: u64 = OUTCOME_RUN_MS - RETENTION_MARGIN_MS;
 /// How long `run` and store requests wait for an answer unless `Catena-Timeout` says otherwise;
 /// inside the five seconds that the `nats` CLI waits.
 pub const ANSWER_MS: u64 = 4_500;
@@ -49,5 +52,7 @@ pub const OUTCOME_RUN_MS: u64 = 600_000;
 pub const OUTCOME_SUBMIT_MS: u64 = 86_400_000;
 /// How long a direct write's request id is remembered, in milliseconds.
 pub const REQUEST_MEMORY_MS: u64 = 600_000;
+/// Old versions are kept at least so long, in milliseconds, whatever the deadlines of chains are.
+pub const VERSIONS_MS: u64 = 300_000;
 /// Old versions are kept this much longer than the longest deadline, in milliseconds.
 pub const RETENTION_MARGIN_MS: u64 = 30_000;

@@ -196,7 +196,7 @@ fn heartbeats(wire: &mut Wire) {
     let offer =
         Offer { name: name("jq"), effect: Effect::Pure, help: "a filter".into(), native: false };
     for (what, load) in [
-        ("heartbeat-scheduler", Load::Scheduler { jobs: 3 }),
+        ("heartbeat-scheduler", Load::Scheduler { jobs: 3, longest_ms: 60_000 }),
         (
             "heartbeat-worker",
             Load::Worker { outstanding: 4, credit: 2_048, operators: vec![offer] },

@@ -293,7 +293,8 @@ impl Service {
         }
         let jobs = u32::try_from(self.machine.jobs()).unwrap_or(u32::MAX);
         let Identity { id, boot, role } = &self.identity;
-        let load = Load::Scheduler { jobs };
+        let longest_ms = self.machine.longest_deadline_ms();
+        let load = Load::Scheduler { jobs, longest_ms };
         let beat = Heartbeat { node: id.clone(), boot: *boot, draining: self.draining, load };
         let subject = self.link.subjects.heartbeat(*role, id);
         let (client, body) = (self.link.client.clone(), codec::encode(&beat));

@@ -96,24 +96,26 @@ impl Watch {
         if changes.iter().any(copies) {
             return Ok(());
         }
-        for row in changes.iter().flat_map(|changes| &changes.rows) {
-            let number = row.partition;
-            let version = row.stored.version;
+        let updates = changes.iter().flat_map(|changes| &changes.updates);
+        let rows = updates.flat_map(|(number, update)| {
+            update.rows.iter().map(|(key, content)| (*number, update.version, key, content))
+        });
+        for (number, version, key, content) in rows {
             let (closed, commit) = self.closed.get(&number).copied().unwrap_or_default();
             let from = before.get(&number).map_or(0, |mark| mark.applied.index);
             if from >= commit && version <= closed {
                 let what = format!(
                     "partition {number}: `{}` committed at {version} behind record {from}, but \
                      {closed} was closed at record {commit}",
-                    row.key
+                    key
                 );
                 return Err((CLOSED, what));
             }
-            let content = format!("{:?}", row.stored.content);
-            let place = (number, row.key.clone(), version);
+            let content = format!("{content:?}");
+            let place = (number, key.clone(), version);
             let known = self.rows.entry(place).or_insert_with(|| content.clone());
             if *known != content {
-                let what = format!("`{}` at {version}: {known} and {content}", row.key);
+                let what = format!("`{}` at {version}: {known} and {content}", key);
                 return Err((PREFIX, what));
             }
         }
@@ -175,7 +177,8 @@ mod tests {
     use catena_protocol::message::read::Record;
     use catena_protocol::message::replicate::Position;
     use catena_protocol::{DiskId, NodeId};
-    use catena_storage::state::{Content, Row, Stored};
+    use catena_storage::state::{Content, Update};
+    use std::sync::Arc;
 
     fn member(name: &str) -> Member {
         Member { node: NodeId::new(name).unwrap(), disk: DiskId([1; 16]) }
@@ -200,9 +203,9 @@ mod tests {
 
     fn row(version: u64, value: &[u8]) -> Changes {
         let content = Content::Value(catena_protocol::Blob::from(value.to_vec()));
-        let stored = Stored { version: Timestamp(version), content };
-        let row = Row { partition: 0, key: Key::new("a").unwrap(), stored };
-        Changes { rows: vec![row], ..Changes::default() }
+        let rows = vec![(Key::new("a").unwrap(), content)];
+        let update = Update { version: Timestamp(version), rows, ..Update::default() };
+        Changes { updates: vec![(0, Arc::new(update))], ..Changes::default() }
     }
 
     /// What is seen at a second look, after a good first one at `s0`.

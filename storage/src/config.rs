@@ -24,9 +24,9 @@ pub struct Config {
     /// as many founders, else 1. Fixed for the life of the cluster; none asks nothing of a
     /// cluster that is there.
     pub replicas: Option<u8>,
-    /// How long old versions are kept, in milliseconds. A job whose snapshot is older is started
-    /// again, so it should be at least the longest deadline of the chains in use plus
-    /// [`limit::RETENTION_MARGIN_MS`]; more costs disk. Default: 5 minutes and the margin.
+    /// How long old versions are kept at least, in milliseconds: longer where a chain is defined
+    /// whose deadline, plus [`limit::RETENTION_MARGIN_MS`], is longer. A job whose snapshot is
+    /// older is started again; more costs disk. Default: 5 minutes and the margin.
     pub retention_ms: u64,
 }
 

@@ -5,7 +5,7 @@ use crate::machine::Node;
 use async_nats::Subject;
 use catena_link::{Intake, Link};
 use catena_protocol::NodeId;
-use catena_protocol::subject;
+use catena_protocol::subject::{self, Role};
 use catena_service::{Endpoint, Endpoints};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) enum Topic {
     Cluster,
     /// How is this node?
     Status,
+    /// A scheduler lives.
+    Scheduler,
     /// Text or JSON from a person.
     Edge,
 }
@@ -97,6 +99,7 @@ pub(crate) async fn subscribe<C>(
         (Topic::Digest, link.subjects.gossip()),
         (Topic::Letter, link.subjects.peer(id)),
         (Topic::Status, link.subjects.cluster_status()),
+        (Topic::Scheduler, link.subjects.heartbeats(Role::Scheduler)),
     ];
     let several = node.sets().iter().filter(|set| set.len() > 1);
     plain.extend(several.map(|set| (Topic::Push, set_subject(link, set))));

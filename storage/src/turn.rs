@@ -15,6 +15,7 @@ use async_nats::{Message, Subject};
 use catena_link::Clock;
 use catena_link::{Link, Outbox, reply_text};
 use catena_protocol::codec::{decode, decode_batch};
+use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::message::store::{Cluster, Request, Tell};
 use catena_protocol::subject::answers_to;
 use catena_protocol::{Fault, edge};
@@ -94,6 +95,7 @@ impl Turn {
                 Topic::Edge => self.text(&message, since, &mut requests),
                 Topic::Cluster => self.which_cluster(message),
                 Topic::Status => self.how_is_it(message),
+                Topic::Scheduler => self.scheduler(&message)?,
             }
         }
         if requests.is_empty() {
@@ -112,6 +114,19 @@ impl Turn {
             Err(error) => {
                 metrics::malformed();
                 tracing::warn!(%error, subject = %message.subject, "a storage node's message cannot be read");
+                Ok(())
+            }
+        }
+    }
+
+    fn scheduler(&mut self, message: &Message) -> Result<(), Error> {
+        match decode::<Heartbeat>(&message.payload) {
+            Ok(Heartbeat { load: Load::Scheduler { longest_ms, .. }, .. }) => {
+                self.input(Input::Longest { deadline_ms: longest_ms })
+            }
+            Ok(_) => Ok(()),
+            Err(_) => {
+                metrics::malformed();
                 Ok(())
             }
         }

@@ -338,8 +338,8 @@ fn a_new_disk_has_no_vote_before_it_is_voted_in() {
     assert_eq!(value(&cluster.ask(leads, read("{t}a", At::Latest))), Some("x".into()));
 }
 
-#[test]
-fn a_replica_whose_log_is_another_halts_and_takes_no_part() {
+/// One of three replicas has found that its log is another one and has halted.
+fn halted() -> (Cluster, usize, [usize; 2]) {
     let (mut cluster, primary, [one, other]) = led();
     cluster.ask(primary, put(1, "{t}a", "x"));
     cluster.advance(500_000);
@@ -357,6 +357,12 @@ fn a_replica_whose_log_is_another_halts_and_takes_no_part() {
         })
     };
     cluster.until("it halts", halts);
+    (cluster, primary, [one, other])
+}
+
+#[test]
+fn a_replica_whose_log_is_another_halts_and_takes_no_part() {
+    let (mut cluster, primary, [one, other]) = halted();
     assert!(written(&cluster.ask(primary, put(2, "{t}b", "x"))), "the others go on");
     cluster.replicas[other].cut = true;
     let id = cluster.send(primary, put(3, "{t}c", "x"));
@@ -364,6 +370,21 @@ fn a_replica_whose_log_is_another_halts_and_takes_no_part() {
     assert!(!cluster.answers.contains_key(&id), "it acknowledges nothing");
     cluster.advance(5_000_000);
     assert!(!cluster.leads(one, partition()));
+}
+
+/// Its vote would count for a log that is not the one of the others.
+#[test]
+fn a_replica_that_halted_takes_no_part_after_a_restart_either() {
+    let (mut cluster, primary, [one, _]) = halted();
+    cluster.settle();
+    cluster.kill(one);
+    cluster.kill(primary);
+    cluster.start(one);
+    cluster.advance(5_000_000);
+    assert_eq!(cluster.primary(partition()), None, "one of three is no majority");
+    cluster.start(primary);
+    let (leads, _) = cluster.elected(partition());
+    assert_ne!(leads, one);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Written};
 use catena_protocol::placement::Member;
 use catena_protocol::{Code, DiskId, Fault, Timestamp};
-use catena_storage::machine::{Node, Settings};
+use catena_storage::machine::{Input, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use rig::{
     PARTITIONS, Rig, START_US, but, commit, effects, job, key, put, read, record, request, scan,
@@ -430,6 +430,37 @@ fn the_past_is_forgotten_piece_by_piece() {
     rig.restart();
     assert_eq!(value(&rig.ask(read("once", At::Latest))), Some("x".into()));
     assert_eq!(value(&rig.ask(read("gone", At::Latest))), None);
+}
+
+/// The horizon follows the longest deadline that schedulers tell of, and comes back to what is set
+/// when no job that began under it can be under way any more.
+#[test]
+fn versions_are_kept_as_long_as_the_longest_deadline_says() {
+    let settings = Settings { partitions: PARTITIONS, retention_ms: 10_000, ..Settings::default() };
+    let mut rig = Rig::with(settings);
+    let reads = |rig: &mut Rig, at| matches!(rig.ask(read("a", At::Snapshot(at))), Tell::Record(_));
+    let longest = |rig: &mut Rig, deadline_ms| rig.input(Input::Longest { deadline_ms });
+    rig.ask(put(1, "a", "x"));
+    rig.settle();
+    let at = present(&rig);
+    longest(&mut rig, 60_000);
+    longest(&mut rig, 1_000);
+    rig.advance(89_000_000);
+    assert!(reads(&mut rig, at), "within the deadline and the margin");
+    rig.advance(2_000_000);
+    assert!(!reads(&mut rig, at), "behind them");
+    longest(&mut rig, 1_000);
+    let at = present(&rig);
+    rig.advance(30_000_000);
+    assert!(reads(&mut rig, at), "within the shorter one and the margin");
+    rig.advance(2_000_000);
+    assert!(!reads(&mut rig, at), "the longer one counts no more");
+    longest(&mut rig, u64::MAX);
+    let at = present(&rig);
+    rig.advance(3_600_000_000);
+    assert!(reads(&mut rig, at));
+    rig.advance(31_000_000);
+    assert!(!reads(&mut rig, at), "nobody may ask for more than the longest deadline there is");
 }
 
 /// What another primary decided in place of what is in the log already stands behind it there.

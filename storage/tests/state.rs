@@ -8,13 +8,14 @@ use catena_protocol::message::replicate::Position;
 use catena_protocol::message::write::{Change, Mutation, Written};
 use catena_protocol::{AttemptId, Blob, JobId, Key, Name, RequestId, Timestamp};
 use catena_storage::state::{
-    Changes, Content, FjallState, Forget, KeyRange, Mark, MemoryState, Remembered, Row, State,
-    StateWriter, Stored, TxnChange,
+    Changes, Content, FjallState, Forget, KeyRange, Mark, MemoryState, State, StateWriter, Stored,
+    TxnChange, Update,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const KEYS: [&str; 8] = ["a", "a!", "ab", "abc", "b", "ä", "{t}:1", "\u{10ffff}"];
 
@@ -60,36 +61,40 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn updated(changes: &mut Changes, partition: u16, update: Update) {
+    changes.updates.push((partition, Arc::new(update)));
+}
+
+fn outcome(id: u8, expires: Timestamp) -> Outcome {
+    Outcome {
+        job: JobId([id; 16]),
+        attempt: AttemptId([9; 16]),
+        chain: Name::new("c").unwrap(),
+        version: expires,
+        end: End::Cancelled,
+        expires,
+    }
+}
+
 /// The change that an operation means, by what the plain state says.
 fn changes(op: &Op, state: &MemoryState) -> Changes {
     let mut changes = Changes::default();
     match op {
         // Nothing comes about at a time that may have been forgotten.
-        Op::Put(partition, at, version, content) => changes.rows.push(Row {
-            partition: *partition,
-            key: key(*at),
-            stored: Stored {
-                version: Timestamp(state.horizon().unwrap().0 + version),
-                content: content.clone(),
-            },
-        }),
-        Op::Request(partition, id, time) => changes.requests.push(Remembered {
-            partition: *partition,
-            request: RequestId([*id; 16]),
-            time: Timestamp(*time),
-            written: Written::Done { version: Timestamp(*time), value: None },
-        }),
-        Op::Outcome(partition, id, expires) => changes.outcomes.push((
-            *partition,
-            Outcome {
-                job: JobId([*id; 16]),
-                attempt: AttemptId([9; 16]),
-                chain: Name::new("c").unwrap(),
-                version: Timestamp(*expires),
-                end: End::Cancelled,
-                expires: Timestamp(*expires),
-            },
-        )),
+        Op::Put(partition, at, version, content) => {
+            let version = Timestamp(state.horizon().unwrap().0 + version);
+            let rows = vec![(key(*at), content.clone())];
+            updated(&mut changes, *partition, Update { version, rows, ..Update::default() });
+        }
+        Op::Request(partition, id, time) => {
+            let version = Timestamp(*time);
+            let request = Some((RequestId([*id; 16]), Written::Done { version, value: None }));
+            updated(&mut changes, *partition, Update { version, request, ..Update::default() });
+        }
+        Op::Outcome(partition, id, expires) => {
+            let outcome = Some(Box::new(outcome(*id, Timestamp(*expires))));
+            updated(&mut changes, *partition, Update { outcome, ..Update::default() });
+        }
         Op::Intent(partition, id, at) => {
             let mutation = Mutation { key: key(0), change: Change::Add(i64::from(*id)) };
             let (txn, at) = (txn(*id), Timestamp(*at));
@@ -454,9 +459,7 @@ fn the_others_stay<S: State + StateWriter>(mut new: impl FnMut() -> S) {
 fn without(partition: u16) -> Vec<Changes> {
     let mut all = filled();
     for changes in &mut all {
-        changes.rows.retain(|row| row.partition != partition);
-        changes.requests.retain(|known| known.partition != partition);
-        changes.outcomes.retain(|(of, _)| *of != partition);
+        changes.updates.retain(|(of, _)| *of != partition);
         changes.txns.retain(|(of, _)| *of != partition);
         changes.marks.retain(|(of, _)| *of != partition);
     }

@@ -378,4 +378,7 @@ pub struct Mark {
     /// Afterwards: where the copy stood, and the log of this replica need not reach back.
     #[n(6)]
     pub floor: Position,
+    /// Why this replica takes no part any more, whoever starts it again; none: it does.
+    #[n(7)]
+    pub halted: Option<String>,
 }

@@ -34,6 +34,10 @@ pub enum Load {
         /// Jobs in flight.
         #[n(0)]
         jobs: u32,
+        /// The longest deadline of all chains that are defined, in milliseconds: for so long
+        /// jobs may read at one snapshot.
+        #[n(1)]
+        longest_ms: u64,
     },
     /// A worker.
     #[n(1)]

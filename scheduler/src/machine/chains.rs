@@ -75,6 +75,13 @@ pub(super) fn inline() -> Name {
 }
 
 impl Chains {
+    /// The longest deadline of what is defined, in milliseconds.
+    pub(super) fn longest_deadline_ms(&self) -> u64 {
+        let defined =
+            self.named.values().filter_map(|chain| chain.definition.as_ref()?.as_ref().ok());
+        defined.map(|definition| definition.deadline).max().unwrap_or(0)
+    }
+
     /// A chain was defined, here or elsewhere; an older revision than known is ignored.
     pub(super) fn define(
         &mut self,

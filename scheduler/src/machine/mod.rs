@@ -277,6 +277,11 @@ impl Scheduler {
         ms.into_iter().chain(delayed).min()
     }
 
+    /// The longest deadline of all chains that are defined, in milliseconds; 0: there is none.
+    pub fn longest_deadline_ms(&self) -> u64 {
+        self.chains.longest_deadline_ms()
+    }
+
     /// The encoding of a chain that a job here runs, for workers that ask.
     pub fn chain_bytes(&self, hash: &ChainHash) -> Option<Bytes> {
         self.chains.bytes(hash)

@@ -171,10 +171,15 @@ impl Scheduler {
         out: &mut Vec<Effect>,
     ) {
         let now_ms = now.mono_ms();
+        let most_ms = match submission.source {
+            Source::Run(_) => limit::RUN_DEADLINE_MAX_MS,
+            Source::Enqueue(_) | Source::Queue { .. } => limit::DEADLINE_MAX_MS,
+        };
         let asked_ms = match submission.deadline_ms {
             0 => chain.deadline_ms,
-            ms => ms.min(limit::DEADLINE_MAX_MS),
+            ms => ms,
         };
+        let asked_ms = asked_ms.min(most_ms);
         let queued = matches!(submission.source, Source::Queue { .. });
         let again = matches!(submission.source, Source::Queue { again: true, .. });
         let keep_ms = if queued {

@@ -216,6 +216,20 @@ fn at_the_deadline_the_failure_is_recorded_and_answered() {
     rig.assert_empty();
 }
 
+/// The outcome of a `run` job is kept for ten minutes: behind that it could not be told from one
+/// that never ended. Jobs of the queue have a day.
+#[test]
+fn a_run_job_ends_while_its_outcome_would_be_kept() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let deadline_ms = 3_600_000;
+    rig.submit(Submission { deadline_ms, ..run(1, "writing") });
+    rig.submit(Submission { deadline_ms, ..from_queue(2, false) });
+    let deadlines = rig.steps().into_iter().map(|step| step.assignment.deadline);
+    let after = |ms| Timestamp(rig.now.wall_us).plus_ms(ms);
+    assert_eq!(deadlines.collect::<Vec<_>>(), [after(570_000), after(deadline_ms)]);
+}
+
 #[test]
 fn a_home_that_does_not_answer_is_asked_again_and_given_up_in_the_end() {
     let mut rig = Rig::new();

@@ -87,7 +87,8 @@ impl World {
         }
         let marks = changes.iter().flat_map(|changes| &changes.marks);
         self.marks[host].extend(marks.cloned());
-        let rows: usize = changes.iter().map(|changes| changes.rows.len()).sum();
+        let updates = changes.iter().flat_map(|changes| &changes.updates);
+        let rows: usize = updates.map(|(_, update)| update.rows.len()).sum();
         self.tally.add("records applied", rows as u64);
         let wait = between(&mut self.rng, self.plan.state_us);
         let at_us = self.at_us;

@@ -7,13 +7,15 @@
 use super::pending::{Draft, TxnStep};
 use super::role::Role;
 use super::{Bug, Effect, Entry, Node};
-use crate::state::Content;
+use crate::state::{Content, Update};
 use catena_protocol::clock::Now;
 use catena_protocol::codec::{Raw, encode};
 use catena_protocol::message::gossip::{Line, Push, Run};
 use catena_protocol::message::replicate::{Decision, LogRecord, Vote};
+use catena_protocol::message::write::Mutation;
 use catena_protocol::{Key, NodeId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// A frame is closed when it holds so many bytes, whatever else is on its way.
 const FRAME_BYTES: usize = 1024 * 1024;
@@ -232,43 +234,33 @@ fn messages(runs: Vec<Run>, most: usize) -> Vec<Vec<Run>> {
 
 /// What a record does, for the time until the state contains it.
 pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
-    let mut draft = Draft {
-        index: record.index,
-        version: record.version,
-        epoch: record.epoch,
-        bytes: RECORD_BYTES,
-        rows,
-        request: None,
-        outcome: None,
-        txns: Vec::new(),
-        ceiling: None,
-        voters: None,
-    };
+    let mut bytes = RECORD_BYTES;
+    let mut update = Update { version: record.version, rows, ..Update::default() };
+    let (mut txns, mut ceiling, mut voters) = (Vec::new(), None, None);
+    let of = |mutations: &[Mutation]| mutations.iter().map(|one| one.bytes() + 32).sum::<usize>();
     match &record.decision {
         Decision::Epoch => {}
         Decision::Write { request, written, mutation } => {
-            draft.request = Some((*request, written.clone()));
-            draft.bytes += mutation.as_ref().map_or(0, |mutation| mutation.bytes());
+            update.request = Some((*request, written.clone()));
+            bytes += mutation.as_ref().map_or(0, Mutation::bytes);
         }
         Decision::Outcome { outcome, mutations, unsettled } => {
-            draft.txns.extend(unsettled.clone().map(TxnStep::Unsettled));
-            draft.bytes += super::outcome::bytes(outcome);
-            draft.outcome = Some(Box::new(outcome.clone()));
-            draft.bytes += mutations.iter().map(|mutation| mutation.bytes() + 32).sum::<usize>();
+            txns.extend(unsettled.clone().map(TxnStep::Unsettled));
+            bytes += super::outcome::bytes(outcome) + of(mutations);
+            update.outcome = Some(Box::new(outcome.clone()));
         }
-        Decision::Effects { mutations } => {
-            draft.bytes += mutations.iter().map(|mutation| mutation.bytes() + 32).sum::<usize>();
-        }
-        Decision::Ceiling(ceiling) => draft.ceiling = Some(*ceiling),
-        Decision::Voters(voters) => draft.voters = Some(voters.clone()),
+        Decision::Effects { mutations } => bytes += of(mutations),
+        Decision::Ceiling(asked) => ceiling = Some(*asked),
+        Decision::Voters(members) => voters = Some(members.clone()),
         Decision::Intent(intent) => {
-            draft.bytes += intent.mutations.iter().map(|write| write.bytes() + 32).sum::<usize>();
-            draft.txns.push(TxnStep::Intent(intent.clone()));
+            bytes += of(&intent.mutations);
+            txns.push(TxnStep::Intent(intent.clone()));
         }
         Decision::Resolve { txn, committed } => {
-            draft.txns.push(TxnStep::Resolve { txn: *txn, committed: *committed });
+            txns.push(TxnStep::Resolve { txn: *txn, committed: *committed });
         }
-        Decision::Settled(txns) => draft.txns.extend(txns.iter().copied().map(TxnStep::Settled)),
+        Decision::Settled(settled) => txns.extend(settled.iter().copied().map(TxnStep::Settled)),
     }
-    draft
+    let LogRecord { index, epoch, .. } = *record;
+    Draft { index, epoch, bytes, update: Arc::new(update), txns, ceiling, voters }
 }

@@ -14,7 +14,7 @@ const STRUCK_OFF: usize = 2_048;
 
 /// Further pieces of a copy are asked for when so many batches are before the last one at most.
 const MOST_BATCHES: u64 = 4;
-/// Rows that are kept in one piece: a longer list would be copied as it grows.
+/// Updates that are kept in one piece: a longer list would be copied as it grows.
 const PIECE: usize = 1_024;
 
 /// What the state will be given next.
@@ -34,7 +34,7 @@ impl Gathered {
     /// Something has been added.
     pub(super) fn added(&mut self, now: Now) {
         self.since_us.get_or_insert(now.mono_us);
-        if self.changes.rows.len() >= PIECE || self.changes.requests.len() >= PIECE {
+        if self.changes.updates.len() >= PIECE {
             self.pieces.push(std::mem::take(&mut self.changes));
         }
     }

@@ -29,6 +29,12 @@ pub enum Input<C> {
         /// The last of them.
         batch: u64,
     },
+    /// A scheduler knows chains with deadlines of up to so many milliseconds: for so long jobs may
+    /// read at one snapshot.
+    Longest {
+        /// In milliseconds.
+        deadline_ms: u64,
+    },
     /// Time has passed.
     Tick,
 }

@@ -161,6 +161,7 @@ impl<C> Node<C> {
             Input::Letter(letter) => self.written_to(now, letter, state, out)?,
             Input::Synced { frame } => self.synced(frame, out),
             Input::Applied { batch } => self.applied(batch),
+            Input::Longest { deadline_ms } => self.retention.heard(now, deadline_ms),
             Input::Tick => {}
         }
         self.strike_off(now, state)?;

@@ -8,25 +8,22 @@
 //!
 //! Reads look here first, and see only what is committed; writes build upon everything.
 
-use crate::state::{Changes, Content, Remembered, Row, Stored, TxnChange};
+use crate::state::{Changes, Stored, TxnChange, Update};
 use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::prepare::{Intent, TxnId, Unsettled};
 use catena_protocol::message::write::Written;
 use catena_protocol::{JobId, Key, Member, RequestId, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// What one log record does.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) index: u64,
-    pub(super) version: Timestamp,
     pub(super) epoch: u64,
     pub(super) bytes: usize,
-    pub(super) rows: Vec<(Key, Content)>,
-    pub(super) request: Option<(RequestId, Written)>,
-    /// Few records have one, and it is large.
-    pub(super) outcome: Option<Box<Outcome>>,
+    pub(super) update: Arc<Update>,
     pub(super) txns: Vec<TxnStep>,
     pub(super) ceiling: Option<Timestamp>,
     pub(super) voters: Option<Vec<Member>>,
@@ -58,12 +55,32 @@ impl From<&TxnStep> for TxnChange {
     }
 }
 
+impl Draft {
+    pub(super) fn version(&self) -> Timestamp {
+        self.update.version
+    }
+}
+
+/// One version of a record.
 #[derive(Clone, Debug)]
 struct Version {
     index: u64,
     /// It counts already, whatever becomes of the record: its home has committed it.
     counts: bool,
-    stored: Stored,
+    update: Arc<Update>,
+    /// Which row of it.
+    row: usize,
+}
+
+impl Version {
+    fn time(&self) -> Timestamp {
+        self.update.version
+    }
+
+    fn stored(&self) -> Stored {
+        let (_, content) = &self.update.rows[self.row];
+        Stored { version: self.time(), content: content.clone() }
+    }
 }
 
 /// Something that is known, or is about to be.
@@ -81,8 +98,8 @@ pub(super) struct Pending {
     committed: u64,
     drafts: VecDeque<Draft>,
     keys: BTreeMap<Key, VecDeque<Version>>,
-    requests: BTreeMap<RequestId, (u64, Written)>,
-    jobs: BTreeMap<JobId, (u64, Outcome)>,
+    requests: BTreeMap<RequestId, (u64, Arc<Update>)>,
+    jobs: BTreeMap<JobId, (u64, Arc<Update>)>,
 }
 
 impl Pending {
@@ -113,20 +130,20 @@ impl Pending {
     /// Adds the record that follows.
     pub(super) fn push(&mut self, draft: Draft) {
         let index = draft.index;
-        for (key, content) in &draft.rows {
-            let stored = Stored { version: draft.version, content: content.clone() };
-            let counts = draft.txns.iter().any(TxnStep::is_commit);
-            let version = Version { index, counts, stored };
+        let update = &draft.update;
+        let counts = draft.txns.iter().any(TxnStep::is_commit);
+        for (row, (key, _)) in update.rows.iter().enumerate() {
+            let version = Version { index, counts, update: Arc::clone(update), row };
             match self.keys.get_mut(key) {
                 Some(versions) => versions.push_back(version),
                 None => drop(self.keys.insert(key.clone(), VecDeque::from([version]))),
             }
         }
-        if let Some((request, written)) = &draft.request {
-            self.requests.insert(*request, (index, written.clone()));
+        if let Some((request, _)) = &update.request {
+            self.requests.insert(*request, (index, Arc::clone(update)));
         }
-        if let Some(outcome) = &draft.outcome {
-            self.jobs.insert(outcome.job, (index, Outcome::clone(outcome)));
+        if let Some(outcome) = &update.outcome {
+            self.jobs.insert(outcome.job, (index, Arc::clone(update)));
         }
         self.drafts.push_back(draft);
     }
@@ -138,22 +155,10 @@ impl Pending {
         let first = self.drafts.front().map_or(index + 1, |draft| draft.index);
         let done = usize::try_from((self.committed + 1).saturating_sub(first)).unwrap_or(0);
         for draft in self.drafts.iter().skip(done).take_while(|draft| draft.index <= index) {
-            let version = draft.version;
             bytes += draft.bytes;
-            changes.rows.extend(draft.rows.iter().map(|(key, content)| Row {
-                partition,
-                key: key.clone(),
-                stored: Stored { version, content: content.clone() },
-            }));
-            changes.requests.extend(draft.request.iter().map(|(request, written)| Remembered {
-                partition,
-                request: *request,
-                time: version,
-                written: written.clone(),
-            }));
-            changes
-                .outcomes
-                .extend(draft.outcome.iter().map(|outcome| (partition, Outcome::clone(outcome))));
+            if !draft.update.is_empty() {
+                changes.updates.push((partition, Arc::clone(&draft.update)));
+            }
             changes.txns.extend(draft.txns.iter().map(|step| (partition, step.into())));
         }
         self.committed = self.committed.max(index);
@@ -191,15 +196,15 @@ impl Pending {
     }
 
     fn forget(&mut self, draft: &Draft) -> usize {
-        for (key, _) in &draft.rows {
+        for (key, _) in &draft.update.rows {
             self.forget_version(key, draft.index);
         }
-        if let Some((request, _)) = &draft.request
+        if let Some((request, _)) = &draft.update.request
             && self.requests.get(request).is_some_and(|(index, _)| *index == draft.index)
         {
             self.requests.remove(request);
         }
-        if let Some(outcome) = &draft.outcome
+        if let Some(outcome) = &draft.update.outcome
             && self.jobs.get(&outcome.job).is_some_and(|(index, _)| *index == draft.index)
         {
             self.jobs.remove(&outcome.job);
@@ -209,14 +214,14 @@ impl Pending {
 
     /// The highest ceiling and version behind what is committed.
     pub(super) fn latest(&self) -> Timestamp {
-        let times = self.drafts.iter().map(|d| d.version.max(d.ceiling.unwrap_or_default()));
+        let times = self.drafts.iter().map(|d| d.version().max(d.ceiling.unwrap_or_default()));
         times.max().unwrap_or_default()
     }
 
     /// The lowest version that is not committed yet.
     pub(super) fn first_undecided(&self) -> Option<Timestamp> {
         let open = self.between(self.committed, u64::MAX);
-        open.map(|draft| draft.version).filter(|version| *version != Timestamp::ZERO).min()
+        open.map(Draft::version).filter(|version| *version != Timestamp::ZERO).min()
     }
 
     fn forget_version(&mut self, key: &Key, index: u64) {
@@ -233,7 +238,7 @@ impl Pending {
     }
 
     pub(super) fn head(&self, key: &Key) -> Option<Stored> {
-        self.keys.get(key)?.back().map(|version| version.stored.clone())
+        self.keys.get(key)?.back().map(Version::stored)
     }
 
     /// The index with which the newest version of a record is committed, if it is not yet.
@@ -248,16 +253,15 @@ impl Pending {
 
     /// The newest committed version at or before `at`. Versions grow along the log.
     fn visible(&self, versions: &VecDeque<Version>, at: Timestamp) -> Option<Stored> {
-        let sees =
-            |version: &Version| version.index <= self.committed && version.stored.version <= at;
+        let sees = |version: &Version| version.index <= self.committed && version.time() <= at;
         let behind = versions.partition_point(sees);
-        versions.get(behind.checked_sub(1)?).map(|version| version.stored.clone())
+        versions.get(behind.checked_sub(1)?).map(Version::stored)
     }
 
     /// The index with which no version of `key` at or before `at` is on its way any more.
     pub(super) fn undecided(&self, key: &Key, at: Timestamp) -> Option<u64> {
         let versions = self.keys.get(key)?;
-        let behind = versions.partition_point(|version| version.stored.version <= at);
+        let behind = versions.partition_point(|version| version.time() <= at);
         let last = versions.get(behind.checked_sub(1)?)?;
         (last.index > self.committed).then_some(last.index)
     }
@@ -276,7 +280,7 @@ impl Pending {
 
     /// The index with which nothing at or before `at` is on its way any more.
     pub(super) fn undecided_any(&self, at: Timestamp) -> Option<u64> {
-        let on_its_way = |draft: &&Draft| draft.version <= at && !draft.rows.is_empty();
+        let on_its_way = |draft: &&Draft| draft.version() <= at && !draft.update.rows.is_empty();
         self.between(self.committed, u64::MAX).filter(on_its_way).last().map(|draft| draft.index)
     }
 
@@ -294,7 +298,7 @@ impl Pending {
     /// A key with a prefix that has a version after `since`, durable or not.
     pub(super) fn changed_in(&self, prefix: &str, since: Timestamp) -> Option<(Key, Timestamp)> {
         self.in_prefix(prefix, None).find_map(|(key, versions)| {
-            let newest = versions.back()?.stored.version;
+            let newest = versions.back()?.time();
             (newest > since).then(|| (key.clone(), newest))
         })
     }
@@ -317,13 +321,14 @@ impl Pending {
     }
 
     pub(super) fn written(&self, request: &RequestId) -> Option<Known<Written>> {
-        let (index, written) = self.requests.get(request)?;
+        let (index, update) = self.requests.get(request)?;
+        let (_, written) = update.request.as_ref()?;
         Some(self.known(*index, written))
     }
 
     pub(super) fn outcome(&self, job: &JobId) -> Option<Known<Outcome>> {
-        let (index, outcome) = self.jobs.get(job)?;
-        Some(self.known(*index, outcome))
+        let (index, update) = self.jobs.get(job)?;
+        Some(self.known(*index, update.outcome.as_deref()?))
     }
 
     fn known<T: Clone>(&self, index: u64, thing: &T) -> Known<T> {

@@ -8,8 +8,9 @@ use super::apply::{Applying, Gathered};
 use super::lead::Beats;
 use super::partition::Partition;
 use super::retention::Retention;
+use super::role::Role;
 use super::voters::Voters;
-use super::{Bug, Effect, Node, Settings};
+use super::{Bug, Effect, Event, Node, Settings};
 use crate::state::{Content, NotAnInteger, State, StateError};
 use catena_protocol::chance::Chance;
 use catena_protocol::clock::{HybridClock, Now};
@@ -277,6 +278,11 @@ impl<C> Node<C> {
             }
             partition.heard_us = now.mono_us;
             let epoch = partition.epoch;
+            if let Some(why) = partition.mark.halted.clone() {
+                partition.role = Role::Halted(why.clone());
+                out.push(Effect::Event(Event::Halts { partition: number, why }));
+                continue;
+            }
             if partition.voters.now() == [me.clone()] {
                 partition.epoch += 1;
                 partition.voted = Some(me.clone());

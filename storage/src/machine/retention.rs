@@ -1,43 +1,71 @@
 //! What is old may be forgotten: now and then the state is told up to when.
+//!
+//! Old versions are kept as long as jobs may read at one snapshot: for the longest deadline of all
+//! chains, as schedulers tell it, and a margin, and at least for the time that is set.
 
 use super::Node;
+use super::settings::Settings;
 use crate::state::Forget;
 use catena_protocol::Timestamp;
 use catena_protocol::clock::Now;
+use catena_protocol::limit::{DEADLINE_MAX_MS, RETENTION_MARGIN_MS};
 
 /// Time between two moments at which the state is told.
 const EVERY_US: u64 = 1_000_000;
 
-/// When the state is told next, in monotonic microseconds.
+/// What is kept for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retention(u64);
+pub(super) struct Retention {
+    /// When the state is told next, in monotonic microseconds.
+    next_us: u64,
+    /// The longest deadline that was heard of, in milliseconds, and when, in monotonic
+    /// microseconds.
+    longest_ms: u64,
+    heard_us: u64,
+}
 
 impl Retention {
     /// Nothing is forgotten before the node has begun.
     pub(super) const fn new() -> Self {
-        Self(u64::MAX)
+        Self { next_us: u64::MAX, longest_ms: 0, heard_us: 0 }
     }
 
     pub(super) const fn start(&mut self, now: Now) {
-        self.0 = now.mono_us + EVERY_US;
+        self.next_us = now.mono_us + EVERY_US;
     }
 
     pub(super) const fn deadline_us(self) -> u64 {
-        self.0
+        self.next_us
+    }
+
+    /// A scheduler tells the longest deadline that it knows. A shorter one counts when a job that
+    /// began under the longer one has ended in any case.
+    pub(super) fn heard(&mut self, now: Now, longest_ms: u64) {
+        let longest_ms = longest_ms.min(DEADLINE_MAX_MS);
+        let over_us = self.heard_us.saturating_add(self.longest_ms * 1_000);
+        if longest_ms >= self.longest_ms || now.mono_us > over_us {
+            self.longest_ms = longest_ms;
+            self.heard_us = now.mono_us;
+        }
+    }
+
+    /// How long old versions are kept, in milliseconds.
+    fn keeps_ms(self, settings: &Settings) -> u64 {
+        settings.retention_ms.max(self.longest_ms + RETENTION_MARGIN_MS)
     }
 }
 
 impl<C> Node<C> {
     /// The oldest time that can be read. Never falls.
     pub(super) fn horizon(&mut self, now: Now) -> Timestamp {
-        let kept = self.clock.read(now.wall_us).minus_ms(self.settings.retention_ms);
+        let kept = self.clock.read(now.wall_us).minus_ms(self.retention.keeps_ms(&self.settings));
         self.horizon = self.horizon.max(kept);
         self.horizon
     }
 
     /// Adds to what the state is told next, if it is time.
     pub(super) fn retain(&mut self, now: Now) {
-        if now.mono_us < self.retention.0 {
+        if now.mono_us < self.retention.next_us {
             return;
         }
         self.retention.start(now);

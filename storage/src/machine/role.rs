@@ -128,11 +128,19 @@ impl<C> Node<C> {
         }
     }
 
-    /// Takes no part any more, and says why.
+    /// Takes no part any more, and says why. That is written down: its vote must not count after
+    /// a restart either.
     pub(super) fn halt(&mut self, number: u16, why: String, out: &mut Vec<Effect<C>>) {
         let partition = &mut self.partitions[usize::from(number)];
         let before = std::mem::replace(&mut partition.role, Role::Halted(why.clone()));
         partition.closed = Timestamp::ZERO;
+        partition.mark.halted = Some(why.clone());
+        // A copy that is not whole says of itself that it must not be used.
+        if partition.copying.is_none() {
+            self.gathered.touched.insert(number);
+            self.gathered.added(self.now);
+            self.apply_gathered(out);
+        }
         if matches!(before, Role::Primary(_)) {
             self.drop_coordinations(number, out);
             self.drop_lines(number, out);

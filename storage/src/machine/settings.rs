@@ -19,9 +19,9 @@ pub struct Settings {
     pub replicas: usize,
     /// Number of partitions of the cluster; fixed for its life.
     pub partitions: u16,
-    /// How long old versions are kept, in milliseconds. Should be at least the longest deadline
-    /// of a chain that is in use plus [`limit::RETENTION_MARGIN_MS`]: a job whose snapshot is
-    /// older is started again, and one that always takes longer never gets through.
+    /// How long old versions are kept at least, in milliseconds: longer where schedulers tell of
+    /// chains with longer deadlines. A job whose snapshot is older is started again, and one that
+    /// always takes longer never gets through.
     pub retention_ms: u64,
     /// How long the answer to a direct write is remembered under its request id, in
     /// milliseconds. Must be longer than anybody retries.
@@ -78,7 +78,7 @@ impl Default for Settings {
             seed: 1,
             replicas: 3,
             partitions: limit::PARTITIONS,
-            retention_ms: 300_000 + limit::RETENTION_MARGIN_MS,
+            retention_ms: limit::VERSIONS_MS + limit::RETENTION_MARGIN_MS,
             request_memory_ms: limit::REQUEST_MEMORY_MS,
             held: 65_536,
             intents: 16_384,

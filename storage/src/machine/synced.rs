@@ -56,7 +56,7 @@ impl<C> Node<C> {
         }
         for draft in partition.pending.between(before, index) {
             partition.mark.applied.epoch = draft.epoch;
-            partition.mark.newest = partition.mark.newest.max(draft.version);
+            partition.mark.newest = partition.mark.newest.max(draft.version());
             if let Some(ceiling) = draft.ceiling {
                 partition.ceiling.grant(ceiling);
                 partition.mark.ceiling = partition.mark.ceiling.max(ceiling);

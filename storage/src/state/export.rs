@@ -3,9 +3,10 @@
 //! A place between two pieces is one byte that says which kind of thing comes next, and the last
 //! thing of that kind that was handed out.
 
-use super::{Changes, Content, Remembered, Row, Stored, TxnChange};
+use super::{Changes, Content, TxnChange, Update};
 use catena_protocol::Blob;
 use catena_protocol::message::gossip::Item;
+use std::sync::Arc;
 
 /// Kinds of things, in the order in which they are handed out. Transactions come first: of one
 /// that ends meanwhile the rows that it leaves are then among those that follow.
@@ -58,25 +59,27 @@ impl Changes {
     /// Adds what came from elsewhere. What cannot be read is left out: it never was written so.
     pub fn take(&mut self, partition: u16, items: Vec<Item>) {
         for item in items {
-            match item {
+            let update = match item {
                 Item::Row(key, version, content) => {
-                    let content = Content::from_bytes(&content.0);
-                    let row = content.map(|content| Row {
-                        partition,
-                        key,
-                        stored: Stored { version, content },
-                    });
-                    self.rows.extend(row);
+                    let Some(content) = Content::from_bytes(&content.0) else { continue };
+                    Update { version, rows: vec![(key, content)], ..Update::default() }
                 }
-                Item::Request(request, time, written) => {
-                    self.requests.push(Remembered { partition, request, time, written });
+                Item::Request(request, version, written) => {
+                    Update { version, request: Some((request, written)), ..Update::default() }
                 }
-                Item::Outcome(outcome) => self.outcomes.push((partition, outcome)),
-                Item::Intent(intent) => self.txns.push((partition, TxnChange::Intent(intent))),
+                Item::Outcome(outcome) => {
+                    Update { outcome: Some(Box::new(outcome)), ..Update::default() }
+                }
+                Item::Intent(intent) => {
+                    self.txns.push((partition, TxnChange::Intent(intent)));
+                    continue;
+                }
                 Item::Unsettled(unsettled) => {
                     self.txns.push((partition, TxnChange::Unsettled(unsettled)));
+                    continue;
                 }
-            }
+            };
+            self.updates.push((partition, Arc::new(update)));
         }
     }
 }

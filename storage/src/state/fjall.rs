@@ -113,26 +113,28 @@ impl FjallState {
 
     /// Adds what the changes bring, not how far they reach.
     fn add(&self, changes: &[Changes]) -> Result<(), StateError> {
-        let mut rows: Entries = changes
-            .iter()
-            .flat_map(|changes| &changes.rows)
-            .map(|row| {
-                let at = layout::row(row.partition, &row.key, row.stored.version);
-                (at, Some(row.stored.content.to_bytes()))
+        let updates = || changes.iter().flat_map(|changes| &changes.updates);
+        let mut rows: Entries = updates()
+            .flat_map(|(partition, update)| {
+                update.rows.iter().map(move |row| (partition, update, row))
+            })
+            .map(|(partition, update, (key, content))| {
+                (layout::row(*partition, key, update.version), Some(content.to_bytes()))
             })
             .collect();
         rows.extend(self.gone()?.into_iter().map(|at| (at, None)));
-        let requests = changes.iter().flat_map(|changes| &changes.requests).map(|known| {
-            let at = layout::id(known.partition, &known.request.0).to_vec();
-            (at, Some(layout::stamped(known.time, &encode(&known.written))))
-        });
-        let outcomes = changes.iter().flat_map(|changes| &changes.outcomes);
-        let outcomes = outcomes.map(|(partition, outcome)| {
-            let at = layout::id(*partition, &outcome.job.0).to_vec();
-            (at, Some(layout::stamped(outcome.expires, &encode(outcome))))
-        });
         ingest(&self.data, rows)?;
+        let requests = updates().filter_map(|(partition, update)| {
+            let (request, written) = update.request.as_ref()?;
+            let at = layout::id(*partition, &request.0).to_vec();
+            Some((at, Some(layout::stamped(update.version, &encode(written)))))
+        });
         ingest(&self.requests, requests.collect())?;
+        let outcomes = updates().filter_map(|(partition, update)| {
+            let outcome = update.outcome.as_ref()?;
+            let at = layout::id(*partition, &outcome.job.0).to_vec();
+            Some((at, Some(layout::stamped(outcome.expires, &encode(&**outcome)))))
+        });
         ingest(&self.outcomes, outcomes.collect())
     }
 

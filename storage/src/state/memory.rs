@@ -3,7 +3,7 @@
 use super::export::{OUTCOMES, Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::txn::Place;
 use super::{
-    Changes, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored, Visit,
+    Changes, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored, Update, Visit,
 };
 use catena_protocol::message::commit::Outcome;
 use catena_protocol::message::gossip::Item;
@@ -52,16 +52,8 @@ impl MemoryState {
         if let Some(partition) = changes.clear {
             self.clear(partition);
         }
-        for row in &changes.rows {
-            let versions = self.data.entry((row.partition, row.key.clone())).or_default();
-            versions.insert(Reverse(row.stored.version), row.stored.content.clone());
-        }
-        for known in &changes.requests {
-            let remembered = (known.time, known.written.clone());
-            self.requests.insert((known.partition, known.request), remembered);
-        }
-        for (partition, outcome) in &changes.outcomes {
-            self.outcomes.insert((*partition, outcome.job), outcome.clone());
+        for (partition, update) in &changes.updates {
+            self.update(*partition, update);
         }
         for (partition, change) in &changes.txns {
             match change.kept() {
@@ -72,6 +64,19 @@ impl MemoryState {
         self.marks.extend(changes.marks.iter().cloned());
         if let Some(forget) = changes.forget {
             self.forget(forget);
+        }
+    }
+
+    fn update(&mut self, partition: u16, update: &Update) {
+        for (key, content) in &update.rows {
+            let versions = self.data.entry((partition, key.clone())).or_default();
+            versions.insert(Reverse(update.version), content.clone());
+        }
+        if let Some((request, written)) = &update.request {
+            self.requests.insert((partition, *request), (update.version, written.clone()));
+        }
+        if let Some(outcome) = &update.outcome {
+            self.outcomes.insert((partition, outcome.job), Outcome::clone(outcome));
         }
     }
 

@@ -34,6 +34,7 @@ use catena_protocol::message::gossip::Item;
 use catena_protocol::message::write::Written;
 use catena_protocol::{Blob, JobId, Key, RequestId, Timestamp};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// The engine failed. The process must not go on with it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,28 +46,25 @@ pub struct StateError {
     pub reason: String,
 }
 
-/// A new version of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Where it lives.
-    pub partition: u16,
-    /// Which record.
-    pub key: Key,
-    /// The version.
-    pub stored: Stored,
+/// What one record of a log brings to the state. Shared by all who keep it for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Version of the rows, and when the request was answered.
+    pub version: Timestamp,
+    /// New versions of records.
+    pub rows: Vec<(Key, Content)>,
+    /// A direct write whose answer is remembered; what was found in place of the expected is left
+    /// out.
+    pub request: Option<(RequestId, Written)>,
+    /// The outcome of a job, at its home. Few records have one, and it is large.
+    pub outcome: Option<Box<Outcome>>,
 }
 
-/// A direct write whose answer is remembered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Where it was.
-    pub partition: u16,
-    /// Which.
-    pub request: RequestId,
-    /// When it was answered.
-    pub time: Timestamp,
-    /// The answer; what was found in place of the expected is left out.
-    pub written: Written,
+impl Update {
+    /// Whether it brings nothing.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.request.is_none() && self.outcome.is_none()
+    }
 }
 
 /// From when on things are kept; what is older may go.
@@ -86,12 +84,8 @@ pub struct Forget {
 pub struct Changes {
     /// A partition of which nothing stays: everything else here comes after that.
     pub clear: Option<u16>,
-    /// New versions of records.
-    pub rows: Vec<Row>,
-    /// Answers to remember.
-    pub requests: Vec<Remembered>,
-    /// Outcomes, each at its home partition.
-    pub outcomes: Vec<(u16, Outcome)>,
+    /// What is new in the partitions, in the order of their logs.
+    pub updates: Vec<(u16, Arc<Update>)>,
     /// Transactions that begin or end, in the order of the log.
     pub txns: Vec<(u16, TxnChange)>,
     /// How far the partitions are then.

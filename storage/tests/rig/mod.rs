@@ -93,7 +93,7 @@ impl Rig {
         }
     }
 
-    fn input(&mut self, input: Input<u64>) {
+    pub fn input(&mut self, input: Input<u64>) {
         let mut out = Vec::new();
         self.node.handle(self.now, input, &self.state, &mut out).unwrap();
         self.take(out);

@@ -65,8 +65,8 @@ async fn steps_finishes_and_heartbeats_that_make_no_sense_harm_nobody() {
     }
     for (role, load) in [
         ("worker", Load::Worker { outstanding: u32::MAX, credit: u32::MAX, operators: vec![] }),
-        ("worker", Load::Scheduler { jobs: u32::MAX }),
-        ("scheduler", Load::Scheduler { jobs: u32::MAX }),
+        ("worker", Load::Scheduler { jobs: u32::MAX, longest_ms: u64::MAX }),
+        ("scheduler", Load::Scheduler { jobs: u32::MAX, longest_ms: u64::MAX }),
         ("storage", Load::Storage { partitions: 0, led: vec![] }),
     ] {
         let heartbeat = Heartbeat { node: node("nobody"), boot: 1, draining: false, load };

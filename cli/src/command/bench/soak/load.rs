@@ -1,9 +1,10 @@
 //! The load of case `soak`: the same records over and over, at a constant rate.
 
 use super::Plan;
-use catena_client::Store;
-use std::sync::Arc;
+use catena_client::{Error, Store};
+use catena_protocol::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,6 +24,8 @@ pub(super) struct Load {
 struct Counts {
     writes: AtomicU64,
     failed: AtomicU64,
+    /// The last error that nobody has asked for yet.
+    error: Mutex<Option<Error>>,
 }
 
 impl Load {
@@ -39,8 +42,26 @@ impl Load {
 
     /// Writes that were acknowledged, and that failed, since the start.
     pub(super) fn count(&self) -> (u64, u64) {
-        let Counts { writes, failed } = &*self.counts;
+        let Counts { writes, failed, .. } = &*self.counts;
         (writes.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
+    }
+
+    /// The last error since this was asked before.
+    pub(super) fn error(&self) -> Option<Error> {
+        self.counts.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Counts {
+    fn ended(&self, written: Result<Timestamp, Error>) {
+        let count = match written {
+            Ok(_) => &self.writes,
+            Err(error) => {
+                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                &self.failed
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -52,10 +73,6 @@ async fn write(store: Store, writer: u64, period: Duration, payload: usize, coun
     for turn in 0.. {
         turns.tick().await;
         let key = format!("soak:{}", (turn * WRITERS + writer) % KEYS);
-        let count = match store.write(key, value.clone()).await {
-            Ok(_) => &counts.writes,
-            Err(_) => &counts.failed,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
+        counts.ended(store.write(key, value.clone()).await);
     }
 }

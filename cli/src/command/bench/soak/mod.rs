@@ -44,6 +44,9 @@ pub(crate) async fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
         let footprints = nodes.processes().map(|(folder, pid)| Footprint::of(&folder, pid));
         let footprints = footprints.collect::<Result<Vec<_>, _>>()?;
         let (writes, failed) = load.count();
+        if let Some(error) = load.error() {
+            eprintln!("minute {number}: the last write that failed: {error}");
+        }
         report.minute(&Minute { number, writes, failed, footprints })?;
     }
     report.end()?;
