@@ -23,7 +23,16 @@ pub(crate) struct Job {
     pub(crate) submit: Submit,
 }
 
-pub(crate) type Caller = oneshot::Sender<Result<Good, Fault>>;
+/// What a caller is told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// How the job ended.
+    Answer(Result<Good, Fault>),
+    /// Nothing was started: the job has a better home, which this pointer finds in its input.
+    Elsewhere(String),
+}
+
+pub(crate) type Caller = oneshot::Sender<Told>;
 
 /// What the task is told.
 #[derive(Debug)]
@@ -192,7 +201,10 @@ impl Task {
                 Effect::AskStatus { job } => questions.push((job, JobVerb::Status, "status")),
                 Effect::AskResult { job } => questions.push((job, JobVerb::Result, "result")),
                 Effect::Answer { caller, result } => {
-                    let _ = caller.send(result);
+                    let _ = caller.send(Told::Answer(result));
+                }
+                Effect::Elsewhere { caller, pointer } => {
+                    let _ = caller.send(Told::Elsewhere(pointer));
                 }
             }
         }

@@ -12,6 +12,9 @@ impl<C> Submitter<C> {
     pub(super) fn finished(&mut self, now: Now, mut finished: Finished, out: &mut Vec<Effect<C>>) {
         let Some(place) = self.by_job.get(&finished.job).copied() else { return };
         let Some(open) = self.open.get(place) else { return };
+        if let Answer::Elsewhere { pointer } = finished.result {
+            return self.elsewhere(now, place, &pointer, out);
+        }
         let passing = matches!(
             &finished.result,
             Answer::Fault(fault) if matches!(fault.code, Code::TooBusy | Code::Unavailable)
@@ -24,6 +27,17 @@ impl<C> Submitter<C> {
             }
             self.answer(place, &result_of(finished), out);
         }
+    }
+
+    /// Nothing was started by who says so; but an earlier try may have come to somebody else.
+    fn elsewhere(&mut self, now: Now, place: Place, pointer: &str, out: &mut Vec<Effect<C>>) {
+        let Some(open) = self.open.get(place) else { return };
+        if !open.submit.may_move || open.may_have_arrived {
+            return self.ask_later(now, place);
+        }
+        let callers = self.close(place).into_iter();
+        let elsewhere = |caller| Effect::Elsewhere { caller, pointer: pointer.to_owned() };
+        out.extend(callers.map(elsewhere));
     }
 
     pub(super) fn refused(
