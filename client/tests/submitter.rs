@@ -29,6 +29,13 @@ fn finished(number: u16, result: Result<&str, Code>) -> Input<u32> {
     Input::Finished(Finished { job: job(number), version: Timestamp(9), result, explained: None })
 }
 
+/// A scheduler would not take it.
+fn refusal(number: u16, code: Code) -> Input<u32> {
+    let (job, version) = (job(number), Timestamp::ZERO);
+    let result = Answer::Fault(Fault::new(code, "no effect"));
+    Input::Finished(Finished { job, version, result, explained: None })
+}
+
 fn elsewhere(number: u16) -> Input<u32> {
     let result = Answer::Elsewhere { pointer: "/customer".into() };
     let (job, version) = (job(number), Timestamp::ZERO);
@@ -153,15 +160,27 @@ fn where_nobody_is_there_it_is_tried_again_until_the_deadline() {
 fn a_refusal_is_passed_on_unless_an_earlier_try_may_run() {
     let mut h = Harness::new(Settings::default());
     h.run(1, 7, 20_000);
-    h.give(finished(7, Err(Code::TooBusy)));
+    h.give(refusal(7, Code::TooBusy));
     assert_eq!(h.fault().code, Code::TooBusy);
 
     h.run(2, 8, 20_000);
     h.pass();
     h.known(8, Known::Unknown);
-    assert!(h.give(finished(8, Err(Code::TooBusy))).is_empty());
+    assert!(h.give(refusal(8, Code::TooBusy)).is_empty());
     assert_eq!(h.pass(), [Effect::AskStatus { job: job(8) }]);
     assert_eq!(h.give(finished(8, Ok("HI"))), [good(2)], "the first try came through after all");
+}
+
+#[test]
+fn an_end_that_was_recorded_is_passed_on_whatever_its_reason() {
+    let mut h = Harness::new(Settings::default());
+    for code in [Code::TooBusy, Code::Unavailable] {
+        h.run(1, 7, 20_000);
+        while h.pass() != [Effect::AskStatus { job: job(7) }] {}
+        h.known(7, Known::Ended);
+        h.give(finished(7, Err(code)));
+        assert_eq!(h.fault().code, code);
+    }
 }
 
 #[test]
@@ -350,7 +369,7 @@ impl World {
             }
             Step::Busy(n) => {
                 if let Some(number) = self.take(n) {
-                    self.give(finished(number, Err(Code::TooBusy)));
+                    self.give(refusal(number, Code::TooBusy));
                 }
             }
             Step::Elsewhere(n) => {
