@@ -3,8 +3,7 @@
 use crate::causality::Causality;
 use crate::chains::Chains;
 use crate::job::JobStatus;
-use crate::machine::submit::Good;
-use crate::run::{self, Cbor, Command, Job, Json, Run, RunResult};
+use crate::run::{self, Cbor, Command, Job, Json, Pointers, Run, RunResult, Told};
 use crate::store::Store;
 use crate::submit::{self, Submit};
 use crate::{Error, ErrorKind, Options};
@@ -46,6 +45,7 @@ struct Inner {
     jobs: mpsc::Sender<Command>,
     store: Store,
     causality: Causality,
+    pointers: Pointers,
 }
 
 impl Client {
@@ -71,7 +71,8 @@ impl Client {
         let (jobs, commands) = mpsc::channel(QUEUE);
         run::start(link.clone(), clock, commands).await?;
         let store = Store::sharing(&link, causality.clone()).await?;
-        Ok(Self { inner: Arc::new(Inner { link, clock, jobs, store, causality }) })
+        let pointers = Pointers::default();
+        Ok(Self { inner: Arc::new(Inner { link, clock, jobs, store, causality, pointers }) })
     }
 
     /// Runs a chain and waits for its result.
@@ -256,14 +257,22 @@ impl Client {
         let _ = self.inner.link.client.flush().await;
     }
 
-    pub(crate) async fn run_job(&self, job: Job, wait: Duration) -> Result<Good, Error> {
-        let deadline_us = self.inner.clock.after(wait);
+    pub(crate) fn pointers(&self) -> &Pointers {
+        &self.inner.pointers
+    }
+
+    /// When a wait that begins now is over, for [`run_job`](Self::run_job).
+    pub(crate) fn deadline_us(&self, wait: Duration) -> u64 {
+        self.inner.clock.after(wait)
+    }
+
+    pub(crate) async fn run_job(&self, job: Job, deadline_us: u64) -> Result<Told, Error> {
         let (caller, answer) = oneshot::channel();
         let command = Command::Run { caller, job, deadline_us };
         if let Err(refused) = self.inner.jobs.try_send(command) {
             self.enqueue(refused, deadline_us).await?;
         }
-        Ok(answer.await.map_err(|_| Error::closed())??)
+        answer.await.map_err(|_| Error::closed())
     }
 
     /// The task is behind: waits for room, but not beyond the deadline.

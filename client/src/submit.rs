@@ -198,7 +198,8 @@ async fn result(client: &Client, job: JobId, deadline: Instant) -> Result<RunRes
     let version = version.and_then(|version| version.as_str().parse().ok()).unwrap_or(0);
     let version = Timestamp(version);
     client.causality().saw(version);
-    Ok(RunResult { job, version, bytes: answer.payload, explained: None })
+    let bytes = answer.payload;
+    Ok(RunResult { job, version, bytes, explained: None, found_key: None, sent_twice: false })
 }
 
 fn still(job: JobId, state: JobState) -> Error {

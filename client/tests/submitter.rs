@@ -29,6 +29,19 @@ fn finished(number: u16, result: Result<&str, Code>) -> Input<u32> {
     Input::Finished(Finished { job: job(number), version: Timestamp(9), result, explained: None })
 }
 
+/// A scheduler would not take it.
+fn refusal(number: u16, code: Code) -> Input<u32> {
+    let (job, version) = (job(number), Timestamp::ZERO);
+    let result = Answer::Fault(Fault::new(code, "no effect"));
+    Input::Finished(Finished { job, version, result, explained: None })
+}
+
+fn elsewhere(number: u16) -> Input<u32> {
+    let result = Answer::Elsewhere { pointer: "/customer".into() };
+    let (job, version) = (job(number), Timestamp::ZERO);
+    Input::Finished(Finished { job, version, result, explained: None })
+}
+
 struct Harness {
     submitter: Submitter<u32>,
     ms: u64,
@@ -57,6 +70,7 @@ impl Harness {
             trace: None,
             inline: None,
             explain: false,
+            may_move: number >= KEYS,
         };
         let deadline_us = (self.ms + within_ms) * 1000;
         self.give(Input::Run { caller, chain: chain(), submit, deadline_us })
@@ -146,15 +160,55 @@ fn where_nobody_is_there_it_is_tried_again_until_the_deadline() {
 fn a_refusal_is_passed_on_unless_an_earlier_try_may_run() {
     let mut h = Harness::new(Settings::default());
     h.run(1, 7, 20_000);
-    h.give(finished(7, Err(Code::TooBusy)));
+    h.give(refusal(7, Code::TooBusy));
     assert_eq!(h.fault().code, Code::TooBusy);
 
     h.run(2, 8, 20_000);
     h.pass();
     h.known(8, Known::Unknown);
-    assert!(h.give(finished(8, Err(Code::TooBusy))).is_empty());
+    assert!(h.give(refusal(8, Code::TooBusy)).is_empty());
     assert_eq!(h.pass(), [Effect::AskStatus { job: job(8) }]);
     assert_eq!(h.give(finished(8, Ok("HI"))), [good(2)], "the first try came through after all");
+}
+
+#[test]
+fn an_end_that_was_recorded_is_passed_on_whatever_its_reason() {
+    let mut h = Harness::new(Settings::default());
+    for code in [Code::TooBusy, Code::Unavailable] {
+        h.run(1, 7, 20_000);
+        while h.pass() != [Effect::AskStatus { job: job(7) }] {}
+        h.known(7, Known::Ended);
+        h.give(finished(7, Err(code)));
+        assert_eq!(h.fault().code, code);
+    }
+}
+
+#[test]
+fn a_job_moves_only_while_nobody_can_have_it() {
+    let may_move = |h: &Harness, number| h.submitter.submission(job(number)).unwrap().1.may_move;
+    let mut h = Harness::new(Settings::default());
+    h.run(1, 7, 20_000);
+    assert!(may_move(&h, 7));
+    let moves = Effect::Elsewhere { caller: 1, pointer: "/customer".into() };
+    assert_eq!(h.give(elsewhere(7)), [moves]);
+    assert_eq!(h.submitter.open(), 0);
+
+    // Where nobody was there nobody has it.
+    h.run(2, 8, 20_000);
+    let turn = h.turn();
+    h.give(Input::Refused { chain: chain(), turn, fault: None });
+    h.pass();
+    assert!(may_move(&h, 8));
+
+    // After a silence somebody may have it, whatever another one says.
+    h.run(3, 9, 20_000);
+    while h.pass() != [Effect::AskStatus { job: job(9) }] {}
+    assert!(h.give(elsewhere(9)).is_empty());
+    h.known(9, Known::Unknown);
+    assert!(matches!(h.out[..], [Effect::Send { .. }]), "{:?}", h.out);
+    assert!(!may_move(&h, 9));
+    assert!(h.give(elsewhere(9)).is_empty());
+    assert_eq!(h.give(finished(9, Ok("HI"))), [good(3)]);
 }
 
 #[test]
@@ -196,6 +250,8 @@ enum Step {
     Silent(usize),
     Lost(usize),
     Busy(usize),
+    /// It arrives where another home is known to be better.
+    Elsewhere(usize),
     Refused(usize),
     /// The n-th question is answered truthfully.
     Asked(usize),
@@ -210,6 +266,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Silent),
         1 => any::<usize>().prop_map(Step::Lost),
         1 => any::<usize>().prop_map(Step::Busy),
+        1 => any::<usize>().prop_map(Step::Elsewhere),
         2 => any::<usize>().prop_map(Step::Refused),
         4 => any::<usize>().prop_map(Step::Asked),
         1 => any::<usize>().prop_map(Step::Nobody),
@@ -245,6 +302,12 @@ impl World {
                 Effect::AskStatus { job: asked } | Effect::AskResult { job: asked } => {
                     let number = self.number(asked);
                     self.questions.push(number);
+                }
+                Effect::Elsewhere { caller, .. } => {
+                    assert!(self.answered.insert(caller), "{caller} was answered twice");
+                    let number = self.calls[&caller];
+                    let flying = self.flying.iter().any(|(flying, _)| *flying == number);
+                    assert!(!flying && !self.ran.contains(&number), "{number} happens twice");
                 }
                 Effect::Answer { caller, result } => {
                     assert!(self.answered.insert(caller), "{caller} was answered twice");
@@ -306,7 +369,12 @@ impl World {
             }
             Step::Busy(n) => {
                 if let Some(number) = self.take(n) {
-                    self.give(finished(number, Err(Code::TooBusy)));
+                    self.give(refusal(number, Code::TooBusy));
+                }
+            }
+            Step::Elsewhere(n) => {
+                if let Some(number) = self.take(n) {
+                    self.give(elsewhere(number));
                 }
             }
             Step::Refused(n) => self.refuse(n),

@@ -157,6 +157,17 @@ impl Definition {
     }
 }
 
+/// The routing key at a JSON pointer of an input: text, or the JSON of a number or truth value.
+/// None if the input is not JSON, or has nothing of the kind there.
+pub fn routing_key(input: &[u8], pointer: &str) -> Option<String> {
+    let input: Value = serde_json::from_slice(input).ok()?;
+    match input.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
 fn short_form(text: &str) -> Result<Vec<StepDefinition>, Fault> {
     let step = |name: &str| {
         let operator = Name::new(name.trim()).map_err(Fault::bad_request)?;

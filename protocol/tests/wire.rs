@@ -124,6 +124,7 @@ fn jobs(wire: &mut Wire) {
             trace: Some("00-aa-bb-01".into()),
             inline: None,
             explain: false,
+            may_move: false,
         },
     );
     let tries = Some(Tries { attempts: 3, conflicts: 1, retries: 1, repeats: 0 });
@@ -175,6 +176,7 @@ fn jobs(wire: &mut Wire) {
     for (what, result) in [
         ("finished-result", Answer::Result(Blob::from("out"))),
         ("finished-fault", Answer::Fault(fault())),
+        ("finished-elsewhere", Answer::Elsewhere { pointer: "/customer".into() }),
     ] {
         let job = JobId([1; 16]);
         wire.add(what, Finished { job, version: Timestamp(7), result, explained: None });

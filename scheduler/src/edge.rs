@@ -75,7 +75,10 @@ fn batch(
         };
         let called = called(item.inline).inspect_err(|_| out.truncate(before))?;
         out.push(Submission {
-            identity: Identity::Given { job: item.job, keyed: item.keyed },
+            identity: match item.may_move && !item.keyed {
+                true => Identity::Proposed { job: item.job },
+                false => Identity::Given { job: item.job, keyed: item.keyed },
+            },
             called,
             input: item.input.0,
             deadline_ms: item.timeout_ms,

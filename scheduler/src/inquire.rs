@@ -61,7 +61,7 @@ impl Inquiry {
         }
         let state = standing["state"].as_str().unwrap_or("running").to_owned();
         let message = format!("job `{}` has no result yet: it is {state}; ask again", self.job);
-        self.fault(&Fault::new(Code::Deadline, message)).await;
+        self.fault(&[], &Fault::new(Code::Deadline, message)).await;
     }
 
     async fn unknown(&self, trouble: Option<Fault>) {
@@ -81,7 +81,7 @@ impl Inquiry {
                 format!("job `{job}` is not in flight, and its home does not answer: {fault}"),
             ),
         };
-        self.fault(&fault).await;
+        self.fault(&[], &fault).await;
     }
 
     async fn ended(&self, outcome: Outcome) {
@@ -91,10 +91,10 @@ impl Inquiry {
         }
         match outcome.end {
             End::Committed(result) => self.text(&version, result.0).await,
-            End::Failed(fault) | End::Dead(fault) => self.fault(&fault).await,
+            End::Failed(fault) | End::Dead(fault) => self.fault(&version, &fault).await,
             End::Cancelled => {
                 let message = format!("job `{}` was cancelled; it changed nothing", self.job);
-                self.fault(&Fault::new(Code::Cancelled, message)).await;
+                self.fault(&version, &Fault::new(Code::Cancelled, message)).await;
             }
         }
     }
@@ -105,9 +105,10 @@ impl Inquiry {
         reply_text(&self.link.client, self.reply.clone(), &all, body).await;
     }
 
-    async fn fault(&self, fault: &Fault) {
-        let facts = [(edge::JOB, self.job.to_string())];
-        reply_fault(&self.link.client, self.reply.clone(), fault, &facts).await;
+    async fn fault(&self, facts: &[(&'static str, String)], fault: &Fault) {
+        let mut all = vec![(edge::JOB, self.job.to_string())];
+        all.extend_from_slice(facts);
+        reply_fault(&self.link.client, self.reply.clone(), fault, &all).await;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::queue::Queue;
 use async_nats::Subject;
 use catena_link::{Link, Outbox, reply_fault, reply_text};
 use catena_protocol::message::assign::Reply;
-use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::finish::{AttemptEnd, Finish, Finished};
 use catena_protocol::message::handoff::Step;
 use catena_protocol::{Code, Fault, NodeId, edge};
 use std::collections::BTreeMap;
@@ -151,8 +151,8 @@ async fn answer_text(link: &Link, reply: Subject, finished: Finished) {
     if finished.version.0 > 0 {
         facts.push((edge::VERSION, finished.version.to_string()));
     }
-    match finished.result {
-        Answer::Result(result) => reply_text(&link.client, reply, &facts, result.0).await,
-        Answer::Fault(fault) => reply_fault(&link.client, reply, &fault, &facts).await,
+    match finished.result.into_result() {
+        Ok(result) => reply_text(&link.client, reply, &facts, result.0).await,
+        Err(fault) => reply_fault(&link.client, reply, &fault, &facts).await,
     }
 }

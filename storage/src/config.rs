@@ -28,6 +28,8 @@ pub struct Config {
     /// whose deadline, plus [`limit::RETENTION_MARGIN_MS`], is longer. A job whose snapshot is
     /// older is started again; more costs disk. Default: 5 minutes and the margin.
     pub retention_ms: u64,
+    /// Most jobs that are about to write in one partition; more are answered 429. Default: 16,384.
+    pub intents: usize,
 }
 
 /// The storage nodes that found a cluster together, at most [`limit::FOUNDERS`].
@@ -49,6 +51,7 @@ impl Config {
             founders: None,
             replicas: None,
             retention_ms: machine::Settings::default().retention_ms,
+            intents: machine::Settings::default().intents,
         }
     }
 

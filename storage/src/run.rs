@@ -91,6 +91,7 @@ impl Service {
             seed: rand::random(),
             partitions: owner.partitions,
             retention_ms: config.retention_ms,
+            intents: config.intents,
             ..Settings::default()
         };
         let place = Place {

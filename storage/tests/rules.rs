@@ -5,8 +5,8 @@ mod rig;
 
 use catena_protocol::chain::Isolation;
 use catena_protocol::limit::{
-    OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS, PAYLOAD_BYTES, REQUEST_MEMORY_MS, SET_KEYS, VALUE_BYTES,
-    WRITE_SET_BYTES,
+    OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS, PAYLOAD_BYTES, REQUEST_MEMORY_MS, RETENTION_MARGIN_MS,
+    SET_KEYS, VALUE_BYTES, WRITE_SET_BYTES,
 };
 use catena_protocol::message::commit::{Decided, End, Outcome};
 use catena_protocol::message::read::At;
@@ -14,7 +14,7 @@ use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Positio
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Written};
 use catena_protocol::placement::Member;
-use catena_protocol::{Code, DiskId, Fault, Timestamp};
+use catena_protocol::{AttemptId, Code, DiskId, Fault, JobId, Timestamp};
 use catena_storage::machine::{Input, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use rig::{
@@ -283,6 +283,42 @@ fn old_jobs_and_old_snapshots_are_refused() {
     assert!(matches!(told, Tell::SnapshotTooOld { .. }), "{told:?}");
     let told = rig.ask(read("a", At::Snapshot(old)));
     assert!(matches!(told, Tell::SnapshotTooOld { .. }), "{told:?}");
+}
+
+#[test]
+fn a_late_duplicate_gets_the_outcome_as_long_as_it_is_kept() {
+    let mut rig = Rig::new();
+    let keyed = JobId::keyed(3, "shop", None, "order-1");
+    let random = job(1, START_US);
+    let run = |rig: &mut Rig, job, attempt| {
+        let add = effects(&[], &[], vec![("n", Change::Add(1))]);
+        let late = but(commit(job, present(rig), add), |c| c.attempt = AttemptId([attempt; 16]));
+        rig.ask(late)
+    };
+    let first = [random, keyed].map(|job| run(&mut rig, job, 1));
+    let pass = |rig: &mut Rig, ms: u64| {
+        for _ in 0..ms / 100 {
+            rig.advance(100_000);
+            while rig.sync() || rig.apply() {}
+        }
+    };
+    // To the last moment at which it may come, and over a restart.
+    pass(&mut rig, OUTCOME_RUN_MS - 1_000);
+    for restarts in [false, true] {
+        if restarts {
+            rig.restart();
+        }
+        assert_eq!([random, keyed].map(|job| run(&mut rig, job, 2)), first);
+        assert_eq!(value(&rig.ask(read("n", At::Latest))), Some("2".into()));
+    }
+    // An id that tells its age is refused before its outcome is forgotten; a key begins anew.
+    pass(&mut rig, 2_000);
+    assert_eq!(run(&mut rig, random, 3), first[0], "it is still there");
+    pass(&mut rig, RETENTION_MARGIN_MS + 2_000);
+    assert_eq!(rig.state.outcomes(), 0);
+    assert_eq!(fault(&run(&mut rig, random, 4)).code, Code::Deadline);
+    assert_ne!(run(&mut rig, keyed, 4), first[1]);
+    assert_eq!(value(&rig.ask(read("n", At::Latest))), Some("3".into()));
 }
 
 #[test]

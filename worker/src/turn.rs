@@ -10,7 +10,7 @@ use catena_link::{Clock, Link, Outbox, reply_fault, reply_text};
 use catena_protocol::clock::Now;
 use catena_protocol::message::assign::{Reply, Wanted};
 use catena_protocol::message::commit::Commit;
-use catena_protocol::message::finish::{Answer, AttemptEnd, Finish, Finished};
+use catena_protocol::message::finish::{AttemptEnd, Finish, Finished};
 use catena_protocol::message::handoff::Step;
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::{NodeId, codec, edge};
@@ -244,8 +244,8 @@ async fn answer_text(link: &Link, worker: &NodeId, reply: Subject, finished: Fin
         (edge::VERSION, finished.version.to_string()),
         (edge::WORKER, worker.to_string()),
     ];
-    match finished.result {
-        Answer::Result(body) => reply_text(&link.client, reply, &headers, body.0).await,
-        Answer::Fault(fault) => reply_fault(&link.client, reply, &fault, &headers).await,
+    match finished.result.into_result() {
+        Ok(body) => reply_text(&link.client, reply, &headers, body.0).await,
+        Err(fault) => reply_fault(&link.client, reply, &fault, &headers).await,
     }
 }

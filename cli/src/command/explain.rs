@@ -13,24 +13,26 @@ pub(crate) enum Because {
     Key(String),
     /// Only an idempotency key was.
     Idempotency(String),
-    /// Neither.
-    Chance,
+    /// Neither; the chain's own `key` found it in the input, or it was chosen by chance.
+    Open,
 }
 
 impl Because {
-    fn text(&self) -> String {
-        match self {
-            Self::Key(key) => format!("the routing key is `{key}`"),
-            Self::Idempotency(key) => format!("the idempotency key is `{key}`"),
-            Self::Chance => "chosen at random: no routing key was given".to_owned(),
+    fn text(&self, result: &RunResult) -> String {
+        match (self, &result.found_key) {
+            (Self::Key(key), _) => format!("the routing key is `{key}`"),
+            (Self::Idempotency(key), _) => format!("the idempotency key is `{key}`"),
+            (Self::Open, Some(key)) => format!("the chain's `key` finds `{key}` in the input"),
+            (Self::Open, None) => "chosen at random: no routing key was given".to_owned(),
         }
     }
 
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Key(_) => "key",
-            Self::Idempotency(_) => "idempotency-key",
-            Self::Chance => "chance",
+    const fn word(&self, result: &RunResult) -> &'static str {
+        match (self, &result.found_key) {
+            (Self::Key(_), _) => "key",
+            (Self::Idempotency(_), _) => "idempotency-key",
+            (Self::Open, Some(_)) => "chain",
+            (Self::Open, None) => "chance",
         }
     }
 }
@@ -39,7 +41,7 @@ impl Because {
 /// what replicas tell each other, nor what follows behind the answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Messages {
-    /// The call, and its answer.
+    /// The call, and its answer; both twice where the job was sent to another home.
     caller: u64,
     /// Steps to workers: to the first one, and on to each other one.
     steps: u64,
@@ -50,12 +52,12 @@ struct Messages {
 }
 
 impl Messages {
-    fn of(explained: &Explained) -> Self {
+    fn of(result: &RunResult, explained: &Explained) -> Self {
         let plan = &explained.plan;
         let handoffs = plan.windows(2).filter(|pair| pair[0] != pair[1]).count();
         let costs = explained.commit.as_ref();
         Self {
-            caller: 2,
+            caller: if result.sent_twice { 4 } else { 2 },
             steps: 1 + handoffs as u64,
             commit: if costs.is_some() { 2 } else { 0 },
             prepare: costs.map_or(0, |costs| u64::from(costs.asked) + u64::from(costs.answered)),
@@ -70,10 +72,10 @@ impl Messages {
 /// As JSON.
 pub(super) fn as_json(result: &RunResult, because: &Because) -> Value {
     let mut all = json!({
-        "home": { "partition": result.job.home(), "because": because.word() },
+        "home": { "partition": result.job.home(), "because": because.word(result) },
     });
     let Some(explained) = &result.explained else { return all };
-    let (tries, messages) = (explained.tries, Messages::of(explained));
+    let (tries, messages) = (explained.tries, Messages::of(result, explained));
     all["attempts"] = tries.attempts.into();
     all["conflicts"] = tries.conflicts.into();
     all["retries"] = tries.retries.into();
@@ -108,10 +110,10 @@ pub(super) fn print(result: &RunResult, because: &Because) {
     let mut rows = vec![
         ["job".to_owned(), result.job.to_string()],
         ["Catena-Version".to_owned(), result.version.to_string()],
-        ["home".to_owned(), format!("partition {}: {}", result.job.home(), because.text())],
+        ["home".to_owned(), format!("partition {}: {}", result.job.home(), because.text(result))],
     ];
     match &result.explained {
-        Some(explained) => rows.extend(facts(result.job.home(), explained)),
+        Some(explained) => rows.extend(facts(result, explained)),
         None => {
             rows.push(["unknown".to_owned(), "the answer was lost; this is its outcome".into()]);
         }
@@ -122,9 +124,9 @@ pub(super) fn print(result: &RunResult, because: &Because) {
     }
 }
 
-fn facts(home: u16, explained: &Explained) -> Vec<[String; 2]> {
+fn facts(result: &RunResult, explained: &Explained) -> Vec<[String; 2]> {
     let row = |name: &str, text: String| [name.to_owned(), text];
-    let (tries, messages) = (explained.tries, Messages::of(explained));
+    let (tries, messages) = (explained.tries, Messages::of(result, explained));
     let workers: Vec<&str> = explained.plan.iter().map(|worker| worker.as_str()).collect();
     let mut rows = vec![
         row(
@@ -137,7 +139,7 @@ fn facts(home: u16, explained: &Explained) -> Vec<[String; 2]> {
         row("workers", workers.join(" -> ")),
     ];
     match &explained.commit {
-        Some(costs) => rows.extend(commit(home, costs)),
+        Some(costs) => rows.extend(commit(result.job.home(), costs)),
         None => rows.push(row("commit", "none with this attempt".to_owned())),
     }
     rows.push(row(

@@ -175,7 +175,7 @@ impl Jobs {
         match (&self.key, &self.idempotency_key) {
             (Some(key), _) => Because::Key(key.clone()),
             (None, Some(key)) => Because::Idempotency(key.clone()),
-            (None, None) => Because::Chance,
+            (None, None) => Because::Open,
         }
     }
 

@@ -194,3 +194,30 @@ async fn what_a_job_took_is_explained() {
     setup.bad(2, "--each-line", &["run", "echo", "--each-line", "--explain"]).await;
     setup.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_a_chain_chooses_the_home() {
+    let setup = Setup::start().await;
+    let put = r#"{"operator":"put","settings":{"key_from":"/id"}}"#;
+    let chain = format!(r#"{{"steps":[{put}],"key":"/id"}}"#);
+    setup.good(&["chain", "set", "save", &chain]).await;
+    let named = ["run", "save"];
+    let inline = ["run", "--inline", &chain];
+    for (run, caller) in [(&named[..], 4), (&inline[..], 2)] {
+        for id in ["a", "b", "c"] {
+            let input = format!(r#"{{"id":"{id}"}}"#);
+            let json = setup.json(&[run, &[&input, "--explain", "--json"]].concat()).await;
+            let explain = &json["explain"];
+            let home = catena_protocol::partition(id, catena_protocol::limit::PARTITIONS);
+            let because = serde_json::json!({ "partition": home, "because": "chain" });
+            assert_eq!(explain["home"], because, "{json}");
+            assert_eq!(explain["partitions"].as_array().unwrap().len(), 1, "{json}");
+            assert_eq!(explain["messages"]["caller"], caller, "{json}");
+        }
+    }
+    // An idempotency key says the same job whatever is known of the chain.
+    let keyed = ["--idempotency-key", "k", "--explain", "--json"];
+    let json = setup.json(&[&["run", "save", r#"{"id":"a"}"#][..], &keyed].concat()).await;
+    assert_eq!(json["explain"]["home"]["because"], "idempotency-key", "{json}");
+    setup.stop().await;
+}

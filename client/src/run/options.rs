@@ -1,11 +1,13 @@
 //! One call of a chain, with what can be said about it.
 
+use super::pointers::find_inline;
 use super::result::RunResult;
-use super::task::Job;
+use super::task::{Job, Told};
 use crate::client::Client;
 use crate::machine::submit::Good;
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
+use catena_protocol::chain::routing_key;
 use catena_protocol::message::submit::Submit;
 use catena_protocol::subject::INLINE;
 use catena_protocol::{Blob, JobId, Name, Timestamp, limit, partition};
@@ -107,14 +109,17 @@ impl<'a, D> Run<'a, D> {
 
     /// Routing key: the job's outcome is kept in the partition of this key, so that a job that
     /// writes only keys of one partition commits in one round. Give the key, or the tag in
-    /// braces, that the chain writes.
+    /// braces, that the chain writes. Without it, and without an idempotency key, it is what the
+    /// chain's own `key` finds in the input; the first job of a chain that has one is sent twice
+    /// for that.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.routing_key = Some(key.into());
         self
     }
 
     /// Names this job: run again under the same key (and chain, and routing key) within ten
-    /// minutes it has its effects once, and everybody gets the first result.
+    /// minutes it has its effects once, and everybody gets the first result. Its home is that of
+    /// the routing key, else of this key; the chain's own `key` is not looked at.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
@@ -147,8 +152,8 @@ impl<'a, D> Run<'a, D> {
         self
     }
 
-    /// The job that this call stands for.
-    fn job(&self, partitions: u16) -> JobId {
+    /// The job that this call stands for, where `found` is what the chain's `key` finds.
+    fn job(&self, partitions: u16, found: Option<&str>) -> JobId {
         let routing = self.routing_key.as_deref();
         match self.idempotency_key.as_deref() {
             Some(key) => {
@@ -156,7 +161,7 @@ impl<'a, D> Run<'a, D> {
                 JobId::keyed(home, &self.chain, routing, key)
             }
             None => {
-                let home = match routing {
+                let home = match routing.or(found) {
                     Some(key) => partition(key, partitions),
                     None => rand::random_range(0..partitions.max(1)),
                 };
@@ -181,24 +186,62 @@ impl<'a, D> Run<'a, D> {
     async fn go(self) -> Result<RunResult, Error> {
         let chain = Name::new(if self.inline { INLINE } else { &self.chain })?;
         self.check_input()?;
-        let job = self.job(self.client.store().partitions().await?);
-        let input = self.input?;
+        let input = self.input.clone()?;
+        let partitions = self.client.store().partitions().await?;
         let wait = self.timeout.unwrap_or(Duration::from_millis(limit::DEADLINE_MS));
+        let deadline_us = self.client.deadline_us(wait.saturating_add(GRACE));
+        let may_move = self.leaves_home_open();
+        let mut found = self.find_key(&chain, &input).filter(|_| may_move);
+        let mut submit = self.submit(self.job(partitions, found.as_deref()), &input, may_move);
+        let mut sent_twice = false;
+        loop {
+            let job = submit.job;
+            let told = self.client.run_job(Job { chain: chain.clone(), submit }, deadline_us).await;
+            match told.map_err(|error| error.of_job(job))? {
+                Told::Answer(Ok(Good { version, result, explained })) => {
+                    self.client.causality().saw(version);
+                    let (bytes, found_key) = (result.0, found);
+                    return Ok(RunResult { job, version, bytes, explained, found_key, sent_twice });
+                }
+                Told::Answer(Err(fault)) => return Err(Error::from(fault).of_job(job)),
+                Told::Elsewhere(pointer) => {
+                    found = routing_key(&input, &pointer);
+                    self.client.pointers().learn(&chain, pointer);
+                    sent_twice = true;
+                    // Schedulers that know different definitions are not asked by turns.
+                    submit = self.submit(self.job(partitions, found.as_deref()), &input, false);
+                }
+            }
+        }
+    }
+
+    /// Whether any home will do. With an idempotency key none will: a home that hung on what is
+    /// known of the chain at the moment would make two jobs of one key.
+    const fn leaves_home_open(&self) -> bool {
+        self.routing_key.is_none() && self.idempotency_key.is_none()
+    }
+
+    /// What the chain's `key` finds in the input, as far as it is known.
+    fn find_key(&self, chain: &Name, input: &[u8]) -> Option<String> {
+        match self.inline {
+            true => find_inline(&self.chain, input),
+            false => self.client.pointers().find(chain, input),
+        }
+    }
+
+    fn submit(&self, job: JobId, input: &Bytes, may_move: bool) -> Submit {
         let in_ms = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let submit = Submit {
+        Submit {
             job,
-            input: Blob(input),
+            input: Blob(input.clone()),
             timeout_ms: self.timeout.map_or(0, |timeout| in_ms(timeout).max(1)),
             after: self.after.max(self.client.causality().token()),
             keyed: self.idempotency_key.is_some(),
-            trace: self.trace,
-            inline: self.inline.then_some(self.chain),
+            trace: self.trace.clone(),
+            inline: self.inline.then(|| self.chain.clone()),
             explain: self.explain,
-        };
-        let finished = self.client.run_job(Job { chain, submit }, wait.saturating_add(GRACE)).await;
-        let Good { version, result, explained } = finished.map_err(|error| error.of_job(job))?;
-        self.client.causality().saw(version);
-        Ok(RunResult { job, version, bytes: result.0, explained })
+            may_move,
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub struct RunResult {
     /// What it took, if the call asked for that ([`Run::explain`](crate::Run::explain)); none
     /// also where the answer was lost and the result came from the outcome.
     pub explained: Option<Box<Explained>>,
+    /// The routing key that the chain's own `key` found in the input, if that chose the home.
+    pub found_key: Option<String>,
+    /// Whether a scheduler had to say so first: then the job was sent twice.
+    pub sent_twice: bool,
 }
 
 impl RunResult {

@@ -23,7 +23,16 @@ pub(crate) struct Job {
     pub(crate) submit: Submit,
 }
 
-pub(crate) type Caller = oneshot::Sender<Result<Good, Fault>>;
+/// What a caller is told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// How the job ended.
+    Answer(Result<Good, Fault>),
+    /// Nothing was started: the job has a better home, which this pointer finds in its input.
+    Elsewhere(String),
+}
+
+pub(crate) type Caller = oneshot::Sender<Told>;
 
 /// What the task is told.
 #[derive(Debug)]
@@ -192,7 +201,10 @@ impl Task {
                 Effect::AskStatus { job } => questions.push((job, JobVerb::Status, "status")),
                 Effect::AskResult { job } => questions.push((job, JobVerb::Result, "result")),
                 Effect::Answer { caller, result } => {
-                    let _ = caller.send(result);
+                    let _ = caller.send(Told::Answer(result));
+                }
+                Effect::Elsewhere { caller, pointer } => {
+                    let _ = caller.send(Told::Elsewhere(pointer));
                 }
             }
         }
@@ -228,14 +240,19 @@ fn result_of(job: JobId, message: Message) -> Input<Caller> {
         return Input::Known { job, known: Known::Nobody };
     }
     let headers = message.headers.as_ref();
+    let version = headers.and_then(|headers| headers.get(edge::VERSION)?.as_str().parse().ok());
+    let version = Timestamp(version.unwrap_or(0));
     let result = match fault_of(headers) {
-        Some(fault) if fault.code == Code::Unavailable => {
+        // Who is asked cannot tell now; an outcome has a version.
+        Some(fault) if version == Timestamp::ZERO && is_passing(fault.code) => {
             return Input::Known { job, known: Known::Nobody };
         }
         Some(fault) => Answer::Fault(fault),
         None => Answer::Result(Blob(message.payload)),
     };
-    let version = headers.and_then(|headers| headers.get(edge::VERSION)?.as_str().parse().ok());
-    let version = Timestamp(version.unwrap_or(0));
     Input::Finished(Finished { job, version, result, explained: None })
+}
+
+const fn is_passing(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::TooBusy)
 }

@@ -3,7 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::codec::Blob;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::key::Key;
 use crate::limit;
 use crate::message::write::{Change, Condition};
@@ -84,6 +84,46 @@ pub fn page(body: &[u8]) -> Result<(Option<Key>, u32), Fault> {
     Ok((page.after, limit))
 }
 
+/// The JSON of a page of records has at most so many bytes; a single record may be longer.
+const PAGE_BYTES: usize = 600 * 1024;
+
+/// The body of an answer to a scan: the JSON of as many records as fit on a page, of the first in
+/// any case; and how many these are.
+pub fn records(records: impl IntoIterator<Item = Value>) -> (usize, String) {
+    let (mut count, mut text) = (0, String::from("["));
+    for record in records {
+        let record = record.to_string();
+        if count > 0 {
+            if text.len() + record.len() + 2 > PAGE_BYTES {
+                break;
+            }
+            text.push(',');
+        }
+        text.push_str(&record);
+        count += 1;
+    }
+    text.push(']');
+    (count, text)
+}
+
+/// There is nothing to read (404).
+pub fn no_record(key: &str) -> Fault {
+    Fault::new(Code::NotFound, format!("there is no record `{key}`"))
+}
+
+/// An update did not happen because the record is another one (409): why, and the body that says
+/// what is there instead, with its version where that means something to who asked.
+pub fn differs(key: &str, version: Option<Timestamp>, found: Option<&Blob>) -> (Fault, String) {
+    let message = format!("`{key}` is not what was expected; nothing was changed");
+    let fault = Fault::new(Code::Conflict, message);
+    let mut current = json!({ "value": found.map(value) });
+    if let Some(version) = version {
+        current["version"] = json!(version);
+    }
+    let body = json!({ "error": &fault, "current": current }).to_string();
+    (fault, body)
+}
+
 /// A value in JSON: its text, or `{"hex": "..."}` where it is not text.
 pub fn value(value: &Blob) -> Value {
     match std::str::from_utf8(value.as_ref()) {
@@ -99,4 +139,35 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_what_fits_and_the_first_record_in_any_case() {
+        let of = |lengths: &[usize]| {
+            let (count, text) = records(lengths.iter().map(|length| "x".repeat(*length).into()));
+            let read: Vec<String> = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.len(), count);
+            assert_eq!(read.iter().map(String::len).collect::<Vec<_>>(), lengths[..count]);
+            (count, text.len())
+        };
+        assert_eq!(of(&[]), (0, 2));
+        // Brackets, quotes and commas count as well.
+        assert_eq!(of(&[PAGE_BYTES - 10, 3]), (2, PAGE_BYTES));
+        assert_eq!(of(&[PAGE_BYTES - 10, 4, 1]).0, 1);
+        assert_eq!(of(&[PAGE_BYTES + 1, 1]).0, 1);
+        assert_eq!(of(&[1; 1_000]).0, 1_000);
+    }
+
+    #[test]
+    fn who_expected_something_else_is_told_what_is_there() {
+        let read = |body: String| serde_json::from_str::<Value>(&body).unwrap();
+        let (fault, body) = differs("k", Some(Timestamp(7)), Some(&"new".into()));
+        assert_eq!(fault.code, Code::Conflict);
+        assert_eq!(read(body)["current"], json!({ "version": 7, "value": "new" }));
+        assert_eq!(read(differs("k", None, None).1)["current"], json!({ "value": null }));
+    }
 }

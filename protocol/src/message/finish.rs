@@ -12,7 +12,7 @@ use super::assign::Tries;
 use super::commit::Costs;
 use crate::clock::Timestamp;
 use crate::codec::Blob;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::id::{AttemptId, JobId, NodeId};
 use minicbor::{Decode, Encode};
 
@@ -56,6 +56,34 @@ pub enum Answer {
     /// The job failed.
     #[n(1)]
     Fault(#[n(0)] Fault),
+    /// Nothing was started: what the chain's `key` points to lies in another partition than the
+    /// home that was proposed. Only for a submission that may move.
+    #[n(2)]
+    Elsewhere {
+        /// The chain's `key`: where in the input the routing key stands.
+        #[n(0)]
+        pointer: String,
+    },
+}
+
+impl Answer {
+    /// The result, or why there is none.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn into_result(self) -> Result<Blob, Fault> {
+        match self {
+            Self::Result(result) => Ok(result),
+            Self::Fault(fault) => Err(fault),
+            Self::Elsewhere { pointer } => Err(Fault::new(
+                Code::Unavailable,
+                format!(
+                    "the home of this job is where `{pointer}` of its input lies; nothing was \
+                     started; submit it with that home"
+                ),
+            )),
+        }
+    }
 }
 
 /// How an attempt ended, for the scheduler that assigned it.

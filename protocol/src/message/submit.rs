@@ -42,6 +42,11 @@ pub struct Submit {
     /// Whether the answer says what the job took.
     #[n(7)]
     pub explain: bool,
+    /// Whether the home in the id is only proposed: where the chain's `key` finds another one,
+    /// nothing is started and the answer says so. Only the first time that a job is sent: once it
+    /// may have been started somewhere, its id is what keeps it from happening twice.
+    #[n(8)]
+    pub may_move: bool,
 }
 
 /// The answer to `submit` at the edge.

@@ -3,6 +3,7 @@
 use super::Scheduler;
 use super::chains::Ready;
 use super::submit::{Called, Identity, Source, Submission};
+use catena_protocol::chain::routing_key;
 use catena_protocol::clock::Now;
 use catena_protocol::{Code, Fault, JobId, limit, partition};
 use rand::{Rng, RngCore};
@@ -24,6 +25,7 @@ impl Scheduler {
         };
         Ok(match &submission.identity {
             Identity::Given { job, keyed } => (*job, *keyed),
+            Identity::Proposed { job } => (*job, false),
             Identity::Key { idempotency, routing } => {
                 let routing = found(routing);
                 let decides = routing.as_deref().unwrap_or(idempotency);
@@ -42,6 +44,14 @@ impl Scheduler {
                 (JobId::random(home, now.wall_us, self.random.random()), false)
             }
         })
+    }
+
+    /// The chain's `key`, if by it the home of a job is another one than its submitter proposed.
+    pub(super) fn better_home(&self, submission: &Submission, chain: &Ready) -> Option<String> {
+        let Identity::Proposed { job } = submission.identity else { return None };
+        let pointer = chain.key.as_deref()?;
+        let home = partition(&routing_key(&submission.input, pointer)?, self.partitions?.get());
+        (home != job.home()).then(|| pointer.to_owned())
     }
 
     fn sure_partitions(&self) -> Result<u16, Fault> {
@@ -83,17 +93,5 @@ impl Scheduler {
         let mut bytes = [0; 16];
         self.random.fill_bytes(&mut bytes);
         bytes
-    }
-}
-
-/// What a JSON pointer finds in an input; nothing if that is not JSON or not one value.
-fn routing_key(input: &[u8], pointer: &str) -> Option<String> {
-    let input: serde_json::Value = serde_json::from_slice(input).ok()?;
-    match input.pointer(pointer)? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
-            Some(value.to_string())
-        }
-        _ => None,
     }
 }

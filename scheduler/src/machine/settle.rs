@@ -143,7 +143,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(key) else { return };
         match result {
             Answer::Result(_) => self.counters.good += 1,
-            Answer::Fault(_) => self.counters.bad += 1,
+            Answer::Fault(_) | Answer::Elsewhere { .. } => self.counters.bad += 1,
         }
         answer_all(job, version, &result, out);
         self.end(key, true, out);

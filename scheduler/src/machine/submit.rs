@@ -45,6 +45,12 @@ pub enum Identity {
         /// Whether it stands for an idempotency key, so that an outcome must be recorded.
         keyed: bool,
     },
+    /// The submitter chose it by chance, has sent it nowhere else, and takes another one if the
+    /// chain's `key` finds another home.
+    Proposed {
+        /// The id.
+        job: JobId,
+    },
     /// From an idempotency key.
     Key {
         /// The key.
@@ -110,6 +116,13 @@ impl Scheduler {
                 self.join(now, key, submission, out);
                 Ok(())
             }
+            Ok(Admitted::Elsewhere { job, pointer }) => {
+                if let Source::Run(reply) = submission.source {
+                    let result = Answer::Elsewhere { pointer };
+                    out.push(answer(reply, job, Timestamp::ZERO, result));
+                }
+                Ok(())
+            }
             Ok(Admitted::ForQueue(job)) => {
                 self.enqueue(job, submission, out);
                 Ok(())
@@ -139,6 +152,9 @@ impl Scheduler {
         }
         if let Some(key) = self.jobs.find(&job) {
             return Ok(Admitted::Running(key));
+        }
+        if let Some(pointer) = self.better_home(submission, &chain) {
+            return Ok(Admitted::Elsewhere { job, pointer });
         }
         self.check_room(bytes)?;
         if !matches!(submission.source, Source::Queue { again: true, .. }) {
@@ -268,6 +284,7 @@ enum Admitted {
     New { job: JobId, keyed: bool, chain: Arc<Ready> },
     Running(JobKey),
     ForQueue(JobId),
+    Elsewhere { job: JobId, pointer: String },
 }
 
 /// An answer to a caller.

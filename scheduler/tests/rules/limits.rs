@@ -1,9 +1,10 @@
-use crate::rig::{Rig, job, node, run};
+use crate::rig::{Rig, WALL_US, job, node, run};
 use bytes::Bytes;
 use catena_protocol::chain::Service;
 use catena_protocol::clock::Now;
 use catena_protocol::message::assign::Reply;
-use catena_protocol::{Code, Name, Timestamp, limit};
+use catena_protocol::message::finish::Answer;
+use catena_protocol::{Code, JobId, Name, Timestamp, limit};
 use catena_scheduler::machine::{
     Called, Effect, Identity, Input, Scheduler, Settings, Source, Submission,
 };
@@ -177,6 +178,34 @@ fn a_service_is_run_by_every_worker() {
         seen.insert(step.assignment.plan[0].clone());
     }
     assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn a_proposed_home_gives_way_to_the_one_that_the_chain_finds() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let chain = r#"{"steps":["pure"],"key":"/customer"}"#;
+    let home = catena_protocol::partition("ada", 64);
+    let mut submit = |identity, input| {
+        let input = Bytes::from_static(input);
+        rig.submit(Submission { identity, input, ..run(1, chain) });
+        let homes: Vec<u16> = rig.steps().iter().map(|s| s.assignment.job.home()).collect();
+        let results = rig.answers().into_iter().map(|(_, finished)| finished.result);
+        (homes, results.collect::<Vec<_>>())
+    };
+    let id = |home: u16, n: u8| JobId::random(home, WALL_US, [n; 8]);
+    let other = (home + 1) % 64;
+    let ada = br#"{"customer":"ada"}"#;
+    let elsewhere = Answer::Elsewhere { pointer: "/customer".into() };
+    let sent_on = (Vec::new(), vec![elsewhere]);
+    assert_eq!(submit(Identity::Proposed { job: id(other, 1) }, ada), sent_on);
+    let started = |home| (vec![home], Vec::new());
+    assert_eq!(submit(Identity::Proposed { job: id(home, 2) }, ada), started(home));
+    // Nothing says that it has a better one.
+    assert_eq!(submit(Identity::Proposed { job: id(other, 3) }, b"{}"), started(other));
+    // It may have been started under this id.
+    let given = Identity::Given { job: id(other, 4), keyed: false };
+    assert_eq!(submit(given, ada), started(other));
 }
 
 #[test]

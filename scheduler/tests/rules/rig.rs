@@ -164,7 +164,7 @@ impl Rig {
         assert_eq!(answers.len(), 1, "{answers:?} {:?}", self.effects);
         match answers.remove(0).1.result {
             Answer::Fault(fault) => fault,
-            Answer::Result(result) => panic!("{result:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

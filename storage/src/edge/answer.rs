@@ -36,9 +36,7 @@ pub(super) fn read(key: &str, tell: Tell) -> Answer {
         Tell::Record(Record { version, value: Some(value) }) => {
             Answer::good(value.0, Some(version))
         }
-        Tell::Record(_) => {
-            Answer::bad(Fault::new(Code::NotFound, format!("there is no record `{key}`")))
-        }
+        Tell::Record(_) => Answer::bad(body::no_record(key)),
         other => Answer::bad(refused(other)),
     }
 }
@@ -57,13 +55,10 @@ pub(super) fn write(key: &str, tell: Tell) -> Answer {
 }
 
 fn differs(key: &str, version: Timestamp, value: Option<Blob>) -> Answer {
-    let message = format!("`{key}` is not what was expected; nothing was changed");
-    let fault = Fault::new(Code::Conflict, message);
-    let current = json!({ "version": version, "value": value.as_ref().map(body::value) });
-    let body = json!({ "error": &fault, "current": current }).to_string().into();
+    let (fault, body) = body::differs(key, Some(version), value.as_ref());
     let mut headers = fault_headers(&fault).to_vec();
     headers.push((edge::VERSION, version.to_string()));
-    Answer { headers, body, fault: Some(fault) }
+    Answer { headers, body: body.into(), fault: Some(fault) }
 }
 
 /// Any answer that is none of the good ones.

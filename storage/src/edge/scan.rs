@@ -7,9 +7,6 @@ use catena_protocol::message::store::Tell;
 use catena_protocol::{Fault, Key};
 use serde_json::{Value, json};
 
-/// The JSON of an answer ends at about so many bytes.
-const BODY_BYTES: usize = 600 * 1024;
-
 /// Answers of partitions as they come in.
 #[derive(Debug)]
 pub(super) struct Gathered {
@@ -56,19 +53,11 @@ impl Gathered {
             self.found.truncate(self.limit);
             self.cut = self.found.last().map(|found| found.key.clone());
         }
-        let mut records = Vec::with_capacity(self.found.len());
-        let mut bytes = 0;
-        for found in &self.found {
-            let record = render(found);
-            bytes += found.key.as_str().len() + record["value"].to_string().len() + 64;
-            if bytes > BODY_BYTES && !records.is_empty() {
-                let last = self.found.get(records.len() - 1);
-                self.cut = last.map(|found| found.key.clone());
-                break;
-            }
-            records.push(record);
+        let (count, body) = body::records(self.found.iter().map(render));
+        if count < self.found.len() {
+            self.cut = Some(self.found[count - 1].key.clone());
         }
-        let mut answer = Answer::good(Value::Array(records).to_string().into(), None);
+        let mut answer = Answer::good(body.into(), None);
         answer.headers.extend(self.cut.take().map(|key| (NEXT, key.to_string())));
         answer
     }

@@ -8,7 +8,7 @@ use catena_protocol::message::replicate::{Decision, LogEntry};
 use catena_protocol::message::store::{Ask, Request, Tell};
 use catena_protocol::placement::{Member, place};
 use catena_protocol::{DiskId, NodeId};
-use catena_storage::machine::{Effect, Event, Input, Node, Settings};
+use catena_storage::machine::{Effect, Entry, Event, Input, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, State, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -32,6 +32,28 @@ impl Mail {
             _ => None,
         }
     }
+}
+
+impl Mail {
+    /// Takes in another message of the same kind. False: it is of another.
+    fn join(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Push(push), Self::Push(other)) => push.runs.extend(other.runs.iter().cloned()),
+            (Self::Letter(letter), Self::Letter(other)) => {
+                letter.lines.extend(other.lines.iter().cloned());
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn bytes(entries: &[Entry]) -> usize {
+    let length = |entry: &Entry| match entry {
+        Entry::Record { bytes, .. } => bytes.0.len(),
+        Entry::Vote(_) => 0,
+    };
+    entries.iter().map(length).sum()
 }
 
 /// One node with its disk.
@@ -68,6 +90,8 @@ pub struct Cluster {
     delayed: Vec<(usize, Mail)>,
     pub answers: BTreeMap<u64, Tell>,
     pub events: Vec<(usize, Event)>,
+    /// Bytes of records in the largest frame of each node.
+    pub largest_frames: [usize; 3],
     next: u64,
 }
 
@@ -115,6 +139,7 @@ impl Cluster {
             delayed: Vec::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
+            largest_frames: [0; 3],
             next: 1,
         };
         (0..3).for_each(|node| cluster.start(node));
@@ -154,6 +179,8 @@ impl Cluster {
             let replica = &mut self.replicas[from];
             match effect {
                 Effect::Append { frame, entries } => {
+                    let largest = &mut self.largest_frames[from];
+                    *largest = bytes(&entries).max(*largest);
                     replica.unsynced.push_back((frame, logged(entries)));
                 }
                 Effect::Apply { batch, changes } => {
@@ -263,6 +290,19 @@ impl Cluster {
         worked
     }
 
+    /// What is under way from one node to another arrives as one message of each kind.
+    pub fn put_together(&mut self) {
+        let mut together: Vec<(usize, usize, Mail)> = Vec::new();
+        for (from, to, mail) in self.mail.drain(..) {
+            let same = together.iter_mut().filter(|(a, b, _)| (*a, *b) == (from, to));
+            let joined = same.map(|(.., first)| first.join(&mail)).any(|joined| joined);
+            if !joined {
+                together.push((from, to, mail));
+            }
+        }
+        self.mail.extend(together);
+    }
+
     /// Everything under way arrives.
     pub fn settle(&mut self) {
         while self.deliver() || self.work() {}
@@ -328,11 +368,19 @@ impl Cluster {
         number(&place(&nodes, PARTITIONS, 3)[usize::from(partition)][0])
     }
 
-    pub fn send(&mut self, node: usize, (partition, ask): (u16, Ask)) -> u64 {
-        let id = self.next;
-        self.next += 1;
-        self.input(node, Input::Requests(vec![(id, Request { id, partition, ask })]));
-        id
+    pub fn send(&mut self, node: usize, ask: (u16, Ask)) -> u64 {
+        self.send_all(node, vec![ask])[0]
+    }
+
+    /// Sends requests in one turn.
+    pub fn send_all(&mut self, node: usize, asks: Vec<(u16, Ask)>) -> Vec<u64> {
+        let first = self.next;
+        self.next += asks.len() as u64;
+        let requests = (first..).zip(asks);
+        let requests =
+            requests.map(|(id, (partition, ask))| (id, Request { id, partition, ask })).collect();
+        self.input(node, Input::Requests(requests));
+        (first..self.next).collect()
     }
 
     /// Sends a request to a node and waits for the answer.

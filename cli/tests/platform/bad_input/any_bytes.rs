@@ -111,6 +111,7 @@ fn messages() -> Vec<(String, Bytes)> {
         trace: None,
         inline: Some("echo".to_owned()),
         explain: true,
+        may_move: true,
     };
     let name = || Name::new("echo").unwrap();
     let commit = Commit {

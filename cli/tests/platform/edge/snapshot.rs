@@ -1,6 +1,6 @@
 //! Service operators that read and write as a part of their job.
 
-use crate::support::{Answer, Platform, Trio};
+use crate::support::{Answer, Platform, Trio, Tuned, eventually};
 use async_nats::{HeaderMap, Message, Subscriber};
 use catena_client::Client;
 use catena_testing::within;
@@ -130,4 +130,37 @@ async fn a_service_whose_reads_no_longer_hold_is_run_again() {
     let tries = result.explained.unwrap().tries;
     assert_eq!((tries.attempts, tries.conflicts, tries.retries, tries.repeats), (2, 1, 0, 0));
     platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_snapshot_is_forgotten_is_run_again_on_a_new_one() {
+    let tuned = Tuned::start(1, |config| config.retention_ms = 3_000).await;
+    let platform = &tuned.platform;
+    let mut service = Service::start(platform).await;
+    platform.ask("catena.storage.write.stock", &[], "5").await.good();
+    let client = Client::connect(platform.nats.settings()).await.unwrap();
+    let serve = async {
+        let step = service.next().await;
+        assert_eq!(step.ask("Catena-Read", "stock", "").await.good(), "5");
+        let later = platform.ask("catena.storage.write.stock", &[], "7").await.version();
+        let version = [("Catena-Version", &*later.to_string())];
+        eventually(20, "that the past is forgotten", async || {
+            let read = platform.ask("catena.storage.read.stock", &version, "").await;
+            read.header("Nats-Service-Error-Code")
+                .map(|_| read.says(400, "older than what is kept"))
+        })
+        .await;
+        // What it had not read is not there any more as it was.
+        step.ask("Catena-Read", "other", "").await.says(409, "older than the store keeps");
+        step.end(HeaderMap::new(), "never seen").await;
+        let step = service.next().await;
+        let seen = step.ask("Catena-Read", "stock", "").await;
+        step.end(HeaderMap::new(), seen.good()).await;
+    };
+    let run = client.run_inline("reserve", "x").explain();
+    let (result, ()) = tokio::join!(run.into_future(), serve);
+    let result = result.unwrap();
+    assert_eq!(result.text().unwrap(), "7");
+    assert_eq!(result.explained.unwrap().tries.attempts, 2);
+    tuned.stop().await;
 }

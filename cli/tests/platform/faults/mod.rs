@@ -8,6 +8,7 @@ mod majority;
 mod nats;
 mod partitions;
 mod replica;
+mod room;
 mod scheduler;
 mod storage;
 mod worker;

@@ -5,17 +5,23 @@ use super::{Effect, Known, Stage, Submitter, result_of};
 use crate::machine::slots::Place;
 use catena_protocol::clock::Now;
 use catena_protocol::message::finish::{Answer, Finished};
-use catena_protocol::{Code, Fault, JobId, Name};
+use catena_protocol::{Code, Fault, JobId, Name, Timestamp};
 
 impl<C> Submitter<C> {
-    /// A refusal of one try says nothing about an earlier one that may run.
+    /// A refusal of one try says nothing about an earlier one that may run. How a job ended is told
+    /// with a version, whatever the reason.
     pub(super) fn finished(&mut self, now: Now, mut finished: Finished, out: &mut Vec<Effect<C>>) {
         let Some(place) = self.by_job.get(&finished.job).copied() else { return };
         let Some(open) = self.open.get(place) else { return };
-        let passing = matches!(
-            &finished.result,
-            Answer::Fault(fault) if matches!(fault.code, Code::TooBusy | Code::Unavailable)
-        );
+        if let Answer::Elsewhere { pointer } = finished.result {
+            return self.elsewhere(now, place, &pointer, out);
+        }
+        let refused = finished.version == Timestamp::ZERO;
+        let passing = refused
+            && matches!(
+                &finished.result,
+                Answer::Fault(fault) if matches!(fault.code, Code::TooBusy | Code::Unavailable)
+            );
         if passing && open.may_have_arrived {
             self.ask_later(now, place);
         } else {
@@ -24,6 +30,17 @@ impl<C> Submitter<C> {
             }
             self.answer(place, &result_of(finished), out);
         }
+    }
+
+    /// Nothing was started by who says so; but an earlier try may have come to somebody else.
+    fn elsewhere(&mut self, now: Now, place: Place, pointer: &str, out: &mut Vec<Effect<C>>) {
+        let Some(open) = self.open.get(place) else { return };
+        if !open.submit.may_move || open.may_have_arrived {
+            return self.ask_later(now, place);
+        }
+        let callers = self.close(place).into_iter();
+        let elsewhere = |caller| Effect::Elsewhere { caller, pointer: pointer.to_owned() };
+        out.extend(callers.map(elsewhere));
     }
 
     pub(super) fn refused(

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Promise: each `Run` gets exactly one `Answer`, at the latest a tick after its deadline. A
-//! job is only ever sent again under the id that it had, so that its effects happen once.
+//! job is only ever sent again under the id that it had, so that its effects happen once. Only
+//! who was sent a job for the first time can send it elsewhere: then nobody else can have it.
 
 mod follow;
 mod refusal;
@@ -20,7 +21,7 @@ use super::pace::Pace;
 use super::slots::{Place, Slots};
 use super::wheel::Wheel;
 use catena_protocol::clock::Now;
-use catena_protocol::message::finish::{Answer, Explained, Finished};
+use catena_protocol::message::finish::{Explained, Finished};
 use catena_protocol::message::submit::Submit;
 use catena_protocol::{Blob, Fault, JobId, Name, Timestamp};
 use refusal::{over_before, too_busy, too_large, too_late};
@@ -145,6 +146,13 @@ pub enum Effect<C> {
         caller: C,
         /// How it ended well, or why it did not.
         result: Result<Good, Fault>,
+    },
+    /// The other answer to a `Run` that may move: nothing was started, another home is better.
+    Elsewhere {
+        /// Whose.
+        caller: C,
+        /// The chain's `key`, which finds that home in the input.
+        pointer: String,
     },
 }
 
@@ -320,6 +328,7 @@ impl<C> Submitter<C> {
         let Some(open) = self.open.get_mut(place) else { return };
         open.stage = Stage::Sent { turn };
         let left_ms = open.deadline_us.saturating_sub(now.mono_us) / 1000;
+        open.submit.may_move &= !open.may_have_arrived;
         if open.may_have_arrived && open.submit.timeout_ms > 0 {
             open.submit.timeout_ms = open.submit.timeout_ms.min(left_ms).max(1);
         }
@@ -366,21 +375,22 @@ impl<C> Submitter<C> {
     }
 
     fn answer(&mut self, place: Place, result: &Result<Good, Fault>, out: &mut Vec<Effect<C>>) {
-        let Some(open) = self.open.remove(place) else { return };
+        let callers = self.close(place).into_iter();
+        out.extend(callers.map(|caller| Effect::Answer { caller, result: result.clone() }));
+    }
+
+    /// A job is open no more. Returns who waits for its answer.
+    fn close(&mut self, place: Place) -> Vec<C> {
+        let Some(open) = self.open.remove(place) else { return Vec::new() };
         if let Entry::Occupied(entry) = self.by_job.entry(open.submit.job) {
             entry.remove();
         }
         self.bytes -= open.size;
-        for caller in std::iter::once(open.caller).chain(open.joined) {
-            out.push(Effect::Answer { caller, result: result.clone() });
-        }
+        std::iter::once(open.caller).chain(open.joined).collect()
     }
 }
 
 fn result_of(finished: Finished) -> Result<Good, Fault> {
     let Finished { version, result, explained, .. } = finished;
-    match result {
-        Answer::Result(result) => Ok(Good { version, result, explained }),
-        Answer::Fault(fault) => Err(fault),
-    }
+    Ok(Good { version, result: result.into_result()?, explained })
 }

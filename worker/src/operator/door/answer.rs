@@ -5,11 +5,8 @@ use async_nats::{Client, Subject};
 use bytes::Bytes;
 use catena_link::{fault_body, fault_headers, reply_text};
 use catena_protocol::edge::{self, body};
-use catena_protocol::{Blob, Code, Fault, Key};
+use catena_protocol::{Blob, Fault, Key};
 use serde_json::{Value, json};
-
-/// The JSON of a scan ends at about so many bytes.
-const BODY_BYTES: usize = 600 * 1024;
 
 /// A body and headers.
 #[derive(Debug)]
@@ -36,33 +33,24 @@ impl Answer {
 
     /// An update did not happen.
     pub(super) fn differs(key: &str, current: Option<&Blob>) -> Self {
-        let message = format!("`{key}` is not what was expected; nothing was changed");
-        let fault = Fault::new(Code::Conflict, message);
-        let current = json!({ "value": current.map(body::value) });
-        let body = json!({ "error": &fault, "current": current }).to_string().into();
-        Self { headers: fault_headers(&fault).to_vec(), body }
+        let (fault, body) = body::differs(key, None, current);
+        Self { headers: fault_headers(&fault).to_vec(), body: body.into() }
     }
 
     /// What a scan found, where `limit` records were asked for.
     pub(super) fn records(found: &[(Key, Bytes)], limit: u32) -> Self {
-        let mut bytes = 0;
-        let mut records = Vec::with_capacity(found.len());
-        for (key, value) in found {
-            let record = json!({ "key": key, "value": body::value(&Blob(value.clone())) });
-            bytes += record.to_string().len();
-            if bytes > BODY_BYTES && !records.is_empty() {
-                break;
-            }
-            records.push(record);
-        }
-        let more = records.len() < found.len() || found.len() >= limit as usize;
-        let last = records.len().checked_sub(1).filter(|_| more);
+        let (count, body) = body::records(found.iter().map(render));
+        let more = count < found.len() || found.len() >= limit as usize;
+        let last = count.checked_sub(1).filter(|_| more);
         let next = last.map(|at| (edge::NEXT, found[at].0.to_string()));
-        let body = Value::Array(records).to_string().into();
-        Self { headers: next.into_iter().collect(), body }
+        Self { headers: next.into_iter().collect(), body: body.into() }
     }
 
     pub(super) async fn send(self, client: &Client, reply: Subject) {
         reply_text(client, reply, &self.headers, self.body).await;
     }
+}
+
+fn render((key, value): &(Key, Bytes)) -> Value {
+    json!({ "key": key, "value": body::value(&Blob(value.clone())) })
 }

@@ -6,7 +6,7 @@ use async_nats::Message;
 use catena_protocol::edge::body;
 use catena_protocol::message::write::{Change, Condition};
 use catena_protocol::subject::StoreVerb;
-use catena_protocol::{Blob, Code, Fault};
+use catena_protocol::{Blob, Fault};
 
 /// Does it.
 pub(super) async fn perform(
@@ -42,7 +42,7 @@ pub(super) async fn perform(
 async fn read(context: &Context, key: &str) -> Result<Answer, Fault> {
     match context.read(key).await? {
         Some(value) => Ok(Answer::value(value)),
-        None => Err(Fault::new(Code::NotFound, format!("there is no record `{key}`"))),
+        None => Err(body::no_record(key)),
     }
 }
 
