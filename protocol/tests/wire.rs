@@ -476,6 +476,7 @@ fn mark() -> Mark {
         voters: Some(vec![member()]),
         copying: false,
         floor: Position { epoch: 1, index: 9 },
+        halted: None,
     }
 }
 
@@ -483,6 +484,7 @@ fn marks(wire: &mut Wire) {
     wire.add("mark-none", Mark::default());
     wire.add("mark", mark());
     wire.add("mark-copying", Mark { copying: true, ..Mark::default() });
+    wire.add("mark-halted", Mark { halted: Some("differs".to_owned()), ..Mark::default() });
 }
 
 #[test]

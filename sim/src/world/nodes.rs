@@ -211,6 +211,7 @@ fn input_name(input: &Input<Caller>) -> String {
         }
         Input::Synced { frame } => format!("synced {frame}"),
         Input::Applied { batch } => format!("applied {batch}"),
+        Input::Longest { deadline_ms } => format!("deadlines of up to {deadline_ms} ms"),
         Input::Tick => "tick".to_owned(),
     }
 }
