@@ -1,5 +1,5 @@
-//! The storage nodes of a cluster, their clients and the broker between them, in one thread, from
-//! one seed.
+//! The storage nodes of a cluster, schedulers, workers, clients and the broker between them, in one
+//! thread, from one seed.
 //!
 //! ```text
 //! plan      what happens in this seed: cluster, load, faults, all by chance
@@ -11,6 +11,7 @@
 //! clock     what time a process believes it is
 //! client    the real router with something to ask
 //! job       jobs over several records: what they want, what they saw, what must fit
+//! platform  the real schedulers and workers, operators, the durable queue
 //! sweep     many seeds, several at a time
 //! watch     the invariants, checked after every step
 //! ```
@@ -29,6 +30,7 @@ mod host;
 mod job;
 mod outcome;
 mod plan;
+mod platform;
 mod provoke;
 mod sweep;
 mod tally;
@@ -38,6 +40,7 @@ mod world;
 pub use catena_storage::machine::Bug;
 pub use outcome::Failure;
 pub use plan::Plan;
+pub use platform::Slip;
 pub use sweep::{Sweep, SweepEnd, sweep};
 pub use tally::Tally;
 pub use world::{Run, run};

@@ -9,6 +9,7 @@ impl Plan {
     pub fn provoking(bug: Bug, seed: u64) -> Self {
         let mut plan = Self::of(seed);
         plan.bug = Some(bug);
+        plan.through_platform = 0;
         match bug {
             Bug::NoLease => plan.stale_reads(),
             Bug::UninvitedHeir => plan.impatience(),

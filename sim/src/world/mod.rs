@@ -6,6 +6,7 @@
 //! traffic   messages on their way
 //! asks      clients: what they ask, what they are told
 //! jobs      jobs: they read, commit, lose, begin anew
+//! platform  the same jobs through schedulers and workers
 //! strikes   faults begin and end
 //! recover   everything heals and must make progress
 //! judge     what the clients saw, at the end
@@ -16,6 +17,7 @@ mod effects;
 mod jobs;
 mod judge;
 mod nodes;
+mod platform;
 mod recover;
 mod strikes;
 mod traffic;
@@ -29,6 +31,7 @@ use crate::host::Host;
 use crate::job::Jobs;
 use crate::outcome::Failure;
 use crate::plan::Plan;
+use crate::platform::Platform;
 use crate::tally::Tally;
 use crate::watch::Watch;
 use catena_client::machine::Input as ClientInput;
@@ -44,6 +47,11 @@ use std::fmt::Write as _;
 
 /// Most requests that a node holds.
 const HELD: usize = 1_000;
+
+/// A run that is to have more jobs and operations than this has at least so many of each, if it
+/// takes no more than so many times as long as planned.
+const ENOUGH: u64 = 500;
+const LONGEST: u64 = 4;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -120,6 +128,8 @@ enum Happening {
         host: usize,
         boot: u64,
     },
+    /// Something happens to schedulers, workers, the durable queue, or their callers.
+    Platform(platform::Event),
     Strikes(FaultKind),
     StrikesAt(FaultKind, usize),
     Ends(FaultKind, usize),
@@ -140,6 +150,7 @@ struct World {
     snapshots: Vec<SnapshotRead>,
     finals: BTreeMap<String, FinalRead>,
     jobs: Jobs,
+    platform: Platform,
     /// Reads of jobs that some replica was asked directly.
     job_reads: BTreeMap<u64, (usize, String)>,
     tally: Tally,
@@ -153,8 +164,7 @@ struct World {
 pub fn run(plan: Plan, trace: bool) -> Run {
     let mut world = World::new(plan, trace);
     world.begin();
-    let end = world.plan.faults_us;
-    world.go_until(end);
+    world.go_on();
     if world.failure.is_none() {
         world.heal();
         world.recover();
@@ -217,6 +227,7 @@ impl World {
             snapshots: Vec::new(),
             finals: BTreeMap::new(),
             jobs: Jobs { take_turns: plan.hot, ..Jobs::default() },
+            platform: Platform::default(),
             job_reads: BTreeMap::new(),
             tally: Tally::default(),
             trace: trace.then(String::new),
@@ -258,6 +269,23 @@ impl World {
         }
         for kind in FaultKind::ALL {
             self.next_strike(kind);
+        }
+        self.found_platform();
+    }
+
+    /// Faults go on for their time, and until enough was done in spite of them.
+    fn go_on(&mut self) {
+        let mut end = self.plan.faults_us;
+        self.go_until(end);
+        let most = end * LONGEST;
+        let lacks = |what, wanted: u64, tally: &Tally| tally.of(what) < wanted.min(ENOUGH);
+        while self.failure.is_none()
+            && end < most
+            && (lacks("jobs", self.plan.jobs, &self.tally)
+                || lacks("operations", self.plan.operations, &self.tally))
+        {
+            end += 1_000_000;
+            self.go_until(end);
         }
     }
 
@@ -310,6 +338,7 @@ impl World {
             Happening::ReplicaSilent { id } => self.replica_told(id, None),
             Happening::Boots { host } => self.start(host),
             Happening::Exits { host, boot } => self.exit(host, boot),
+            Happening::Platform(event) => self.platform_event(event),
             Happening::Strikes(kind) => self.strike(kind),
             Happening::StrikesAt(kind, host) => self.strike_at(kind, host),
             Happening::Ends(kind, host) => self.end(kind, host),

@@ -18,6 +18,7 @@ impl World {
             }
             self.start(host);
         }
+        self.heal_platform();
     }
 
     /// Everything must make progress: every partition is led, every operation ends, every replica
@@ -46,6 +47,9 @@ impl World {
         if let Some(client) = self.clients.iter().find(|client| !client.open.is_empty()) {
             let what = format!("client {} still waits: {:?}", client.id, client.open);
             return self.fail(ANSWERED, what);
+        }
+        if let Err(what) = self.platform_has_recovered() {
+            return self.fail("everything recovers", what);
         }
         for number in 0..self.plan.partitions {
             if let Err(what) = self.has_recovered(number) {

@@ -35,6 +35,8 @@ impl World {
                 let client = usize::try_from(client).unwrap_or(usize::MAX);
                 self.arrive_at_client(client, message);
             }
+            Party::Queue => self.arrive_at_queue(message),
+            Party::Scheduler(_) | Party::Worker(_) => self.arrive_at_process(from, to, message),
         }
     }
 
@@ -51,14 +53,14 @@ impl World {
             Message::Digest(digest) => Input::Digest(digest),
             Message::Letter(letter) => Input::Letter(letter),
             Message::Request { from, request } => Input::Requests(vec![(from, *request)]),
-            Message::Response(_) | Message::Heartbeat(_) | Message::Nobody { .. } => return,
+            _ => return,
         };
         self.step(host, boot, input);
     }
 
     pub(super) fn arrive_at_client(&mut self, client: usize, message: Message) {
         let input = match message {
-            Message::Response(response)
+            Message::Response { response, .. }
                 if self.clients[client].direct.contains_key(&response.id) =>
             {
                 let asked = self.clients[client].direct.remove(&response.id);
@@ -67,12 +69,13 @@ impl World {
                 }
                 return;
             }
-            Message::Response(response) if self.job_reads.contains_key(&response.id) => {
+            Message::Response { response, .. } if self.job_reads.contains_key(&response.id) => {
                 return self.replica_told(response.id, Some(response.tell));
             }
-            Message::Response(response) => ClientInput::Told(*response),
-            Message::Heartbeat(heartbeat) => ClientInput::Alive(heartbeat),
-            Message::Nobody { to, turn } => ClientInput::Refused { to, turn },
+            Message::Response { response, .. } => ClientInput::Told(*response),
+            Message::Heartbeat(heartbeat) => ClientInput::Alive(*heartbeat),
+            Message::Nobody { to, turn, .. } => ClientInput::Refused { to, turn },
+            Message::Dispatch(dispatch) => return self.dispatch_at_client(client, *dispatch),
             _ => return,
         };
         self.client(client, input);
