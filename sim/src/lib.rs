@@ -4,6 +4,7 @@
 //! ```text
 //! plan      what happens in this seed: cluster, load, faults, all by chance
 //! provoke   the same, made for one known bug
+//! mistake   the known bugs
 //! fault     the kinds of faults
 //! world     the queue of events and the one loop over it
 //! broker    messages: lost, late, twice, cut off, flushed after a reconnect
@@ -28,6 +29,7 @@ mod clock;
 mod fault;
 mod host;
 mod job;
+mod mistake;
 mod outcome;
 mod plan;
 mod platform;
@@ -38,6 +40,7 @@ mod watch;
 mod world;
 
 pub use catena_storage::machine::Bug;
+pub use mistake::Mistake;
 pub use outcome::Failure;
 pub use plan::Plan;
 pub use platform::Slip;

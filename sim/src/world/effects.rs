@@ -25,6 +25,7 @@ impl World {
                 Effect::Append { frame, entries } => self.write(host, boot, frame, entries),
                 Effect::Apply { batch, changes } => self.apply(host, boot, batch, changes),
                 Effect::Reply { to, response } => {
+                    self.note(|| format!("s{host} tells {} {response:?}", to.of));
                     let response = Box::new(response);
                     self.send(me, to.of, Message::Response { boot: to.boot, response });
                 }

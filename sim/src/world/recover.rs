@@ -6,6 +6,9 @@ use crate::client::{Client, Purpose};
 use crate::clock::right;
 use crate::fault::FaultKind;
 
+/// How much longer jobs may take to end than everything else, in microseconds.
+const JOBS_US: u64 = 30_000_000;
+
 impl World {
     pub(super) fn heal(&mut self) {
         self.note(|| "everything heals".to_owned());
@@ -27,6 +30,8 @@ impl World {
         let begin = self.at_us;
         let end = begin + self.plan.heal_us;
         self.go_until(begin + self.plan.heal_us * 3 / 4);
+        self.let_jobs_end();
+        let end = end.max(self.at_us + self.plan.heal_us / 4);
         for number in 0..self.plan.load.keys {
             let key = format!("key-{number}");
             let now = right(self.at_us);
@@ -40,6 +45,17 @@ impl World {
         self.go_until(end);
         if self.failure.is_none() {
             self.check_recovered();
+        }
+    }
+
+    /// Jobs have until their deadlines, and what is lost of the queue comes again.
+    fn let_jobs_end(&mut self) {
+        let most = self.at_us + JOBS_US;
+        while self.failure.is_none()
+            && self.at_us < most
+            && self.platform_has_recovered().is_err()
+        {
+            self.go_until(self.at_us + 1_000_000);
         }
     }
 

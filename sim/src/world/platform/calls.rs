@@ -231,12 +231,11 @@ impl World {
 
 /// What a caller may conclude from an error.
 fn told_of(fault: &Fault) -> Told {
-    let says = |words: &str| fault.message.contains(words);
-    let nothing = ["nothing was", "changed nothing", "had no effect", "it had no effect"];
-    let unclear = ["may still", "may or may not", "goes on", "is not known"];
-    let certain = fault.code == Code::OperatorFailed || nothing.into_iter().any(says);
-    if certain && !unclear.into_iter().any(says) {
-        return Told::Nothing(fault.to_string());
+    // What went wrong with an attempt stands behind what is said of the job.
+    let of_job = fault.message.split("; its last attempt").next().unwrap_or_default();
+    let certain = ["nothing was", "changed nothing", "had no effect"];
+    match fault.code == Code::OperatorFailed || certain.into_iter().any(|w| of_job.contains(w)) {
+        true => Told::Nothing(fault.to_string()),
+        false => Told::Unclear,
     }
-    Told::Unclear
 }

@@ -153,6 +153,7 @@ impl World {
         let Some(life) = &mut self.platform.schedulers[at].life else { return };
         life.at.asked.remove(&(job, commits));
         let tell = result.unwrap_or_else(Tell::Fault);
+        self.note(|| format!("{} is told of {job}: {tell:?}", who.of));
         self.scheduler(at, Input::Told { job, tell });
     }
 
