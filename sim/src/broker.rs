@@ -61,10 +61,20 @@ pub(crate) enum Message {
     Push(Push),
     Digest(Digest),
     Letter(Letter),
-    Request { from: Inbox, request: Box<Request> },
-    Response { boot: u64, response: Box<Response> },
+    Request {
+        from: Inbox,
+        request: Box<Request>,
+    },
+    Response {
+        boot: u64,
+        response: Box<Response>,
+    },
     Heartbeat(Box<Heartbeat>),
-    Nobody { boot: u64, to: Target, turn: u64 },
+    Nobody {
+        boot: u64,
+        to: Target,
+        turn: u64,
+    },
     /// Of jobs on their way through the platform.
     Dispatch(Box<Dispatch>),
 }

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs simulated clusters with faults, one for each seed, and checks the invariants.
+/// Runs simulated clusters (storage nodes, schedulers, workers, clients, the durable queue) with
+/// faults, one for each seed, and checks the invariants.
 #[derive(Debug, Parser)]
 #[command(name = "catena-sim", version)]
 struct Arguments {
@@ -163,10 +164,10 @@ fn progress(started: Instant) -> impl FnMut(&SweepEnd) + Send {
 fn print_end(arguments: &Arguments, end: &SweepEnd, took: Duration) {
     print!("{}", end.tally);
     let seconds = took.as_secs_f64();
-    println!("{:<40} {:>14}", "fewest operations of a seed", end.fewest_operations);
-    println!("{:<40} {:>14}", "fewest jobs of a seed", end.fewest_jobs);
-    println!("{:<40} {:>14.0}", "simulated hours", end.simulated_us as f64 / 3.6e9);
-    println!("{:<40} {:>14.1}", "seeds per second", end.seeds as f64 / seconds);
+    println!("{:<56} {:>14}", "fewest operations of a seed", end.fewest_operations);
+    println!("{:<56} {:>14}", "fewest jobs of a seed", end.fewest_jobs);
+    println!("{:<56} {:>14.0}", "simulated hours", end.simulated_us as f64 / 3.6e9);
+    println!("{:<56} {:>14.1}", "seeds per second", end.seeds as f64 / seconds);
     println!("{} seeds, {} failed, {seconds:.0} s", end.seeds, end.failed.len());
     for (seed, failure) in &end.failed {
         println!("seed {seed}: {failure}\n    again: {}", again(arguments, *seed, None));

@@ -37,6 +37,7 @@ impl Plan {
                 plan.queued = 80;
             }
             Slip::FailWithoutHome => {
+                plan.queued = 0;
                 strikes(FaultKind::CutOut, 1_500);
                 strikes(FaultKind::Pause, 1_500);
                 plan.lasts_us = (1_000_000, 6_000_000);

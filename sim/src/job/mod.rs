@@ -45,6 +45,8 @@ pub(crate) enum Path {
     Direct,
     /// Its client has it run by the platform and waits.
     Run,
+    /// The same, under an idempotency key; and another client does so, too.
+    Shared,
     /// Its client has it queued.
     Queued,
 }
@@ -78,14 +80,14 @@ pub(crate) struct Job {
     /// The version of what it lost against first.
     pub(crate) lost: Option<u64>,
     pub(crate) path: Path,
-    /// What its caller was told.
-    pub(crate) told: Option<Told>,
+    /// What its callers were told.
+    pub(crate) told: Vec<Told>,
     /// It is on the durable queue, as its client was told.
     pub(crate) accepted: bool,
     /// It has an outcome when it has ended.
     pub(crate) recorded: bool,
-    /// What is put on the queue.
-    pub(crate) to_queue: Option<(Name, Submit)>,
+    /// What schedulers are asked.
+    pub(crate) request: Option<(Name, Submit)>,
 }
 
 /// One try at running a job.

@@ -15,33 +15,34 @@ impl Jobs {
                 Path::Queued if job.accepted && job.outcome.is_none() => {
                     Err((KEPT, "it was accepted and has no outcome".to_owned()))
                 }
-                Path::Run | Path::Queued => self.fits(job),
+                Path::Run | Path::Shared | Path::Queued => {
+                    job.told.iter().try_for_each(|told| self.fits(job, told))
+                }
             };
             broken.map_err(|(rule, what)| (rule, format!("job {number} ({}): {what}", job.id)))?;
         }
         Ok(())
     }
 
-    fn fits(&self, job: &Job) -> Result<(), Broken> {
+    fn fits(&self, job: &Job, told: &Told) -> Result<(), Broken> {
         let committed = job.outcome.as_ref().filter(|o| matches!(o.end, End::Committed(_)));
-        match (&job.told, committed) {
-            (Some(Told::Nothing(words)), Some(outcome)) => {
+        match (told, committed) {
+            (Told::Nothing(words), Some(outcome)) => {
                 Err((TOLD, format!("told `{words}`, but it is committed: {outcome:?}")))
             }
-            (Some(told @ Told::Good { version, number }), Some(outcome)) => {
+            (Told::Good { version, number }, Some(outcome)) => {
                 let by = number.and_then(|number| self.attempts.get(number));
-                let fits = outcome.version.0 == *version
-                    && by.is_some_and(|by| by.id == outcome.attempt);
+                let fits =
+                    outcome.version.0 == *version && by.is_some_and(|by| by.id == outcome.attempt);
                 if fits { Ok(()) } else { Err((ONCE, format!("{told:?}, but {outcome:?}"))) }
             }
-            (Some(told @ Told::Good { .. }), None) if job.recorded => {
+            (Told::Good { .. }, None) if job.recorded => {
                 Err((TOLD, format!("{told:?}, but it has not taken effect: {:?}", job.outcome)))
             }
-            (Some(told @ Told::Good { version, number }), None) => {
+            (Told::Good { version, number }, None) => {
                 let by = number.and_then(|number| self.attempts.get(number));
-                let fits = by.is_some_and(|by| {
-                    by.snapshot == *version && self.jobs[by.job].id == job.id
-                });
+                let fits =
+                    by.is_some_and(|by| by.snapshot == *version && self.jobs[by.job].id == job.id);
                 if fits { Ok(()) } else { Err((TOLD, format!("{told:?} of attempt {by:?}"))) }
             }
             _ => Ok(()),
@@ -80,10 +81,10 @@ mod tests {
             after: 0,
             lost: None,
             path,
-            told,
+            told: told.into_iter().collect(),
             accepted: path == Path::Queued,
             recorded: true,
-            to_queue: None,
+            request: None,
         });
         let (reads, scans) = Default::default();
         let id = AttemptId([7; 16]);

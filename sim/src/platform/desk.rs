@@ -30,7 +30,7 @@ pub(crate) enum Fact {
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
     /// An answer of the store: of which partition's key, and what.
-    Store(String, Ask),
+    Store(String, Box<Ask>),
     /// So many microseconds.
     Time(u64),
 }
@@ -112,7 +112,7 @@ fn unexpected(tell: Tell) -> Fault {
 
 impl Store for Desk {
     fn read(&self, key: Key, at: At) -> BoxFuture<'static, Result<Record, Fault>> {
-        let wish = Wish::Store(key.to_string(), Ask::Read(Read { key, at }));
+        let wish = Wish::Store(key.to_string(), Box::new(Ask::Read(Read { key, at })));
         let told = self.wish(wish);
         async move {
             match told.await.map_err(again)? {
@@ -124,7 +124,7 @@ impl Store for Desk {
     }
 
     fn scan(&self, scan: Scan) -> BoxFuture<'static, Result<Page, Fault>> {
-        let told = self.wish(Wish::Store(scan.prefix.clone(), Ask::Scan(scan)));
+        let told = self.wish(Wish::Store(scan.prefix.clone(), Box::new(Ask::Scan(scan))));
         async move {
             match told.await.map_err(again)? {
                 Tell::Records { found, next } => Ok(Page { found, next }),
@@ -136,7 +136,7 @@ impl Store for Desk {
 
     fn write_now(&self, write: WriteNow) -> BoxFuture<'static, Result<Written, Fault>> {
         let key = write.mutation.key.to_string();
-        let told = self.wish(Wish::Store(key, Ask::Write(write)));
+        let told = self.wish(Wish::Store(key, Box::new(Ask::Write(write))));
         async move {
             match told.await.map_err(again)? {
                 Tell::Written(written) => Ok(written),

@@ -61,6 +61,7 @@ pub(crate) struct Platform {
     pub(crate) queue: Queue,
     /// Calls of clients that are open: by number, the job and when it must be answered.
     pub(crate) calls: BTreeMap<u64, (usize, u64)>,
+    pub(crate) last_call: u64,
     /// The snapshot of the first attempt that was seen of each job, for a mistake.
     pub(crate) first_snapshots: BTreeMap<JobId, u64>,
 }

@@ -58,6 +58,7 @@ async fn do_one(
         Aim::Deposit => {
             context.add(key, change).await?;
             desk.note(Fact::Wrote(key.to_owned(), Write::Add(change)));
+            task.added.insert(key.to_owned(), change);
         }
         Aim::Transfer => {
             let before = read(context, desk, key).await?;
@@ -137,6 +138,14 @@ async fn look_back(context: &Context, desk: &Desk, task: &Task) -> Result<(), Fa
         let found = context.read(key).await?.map(|bytes| text(&bytes));
         if found.as_ref() != Some(wrote) {
             desk.note(Fact::Blind(format!("`{key}` is {found:?}, {wrote:?} was written")));
+        }
+    }
+    for (key, added) in task.added.iter().filter(|_| task.peeks) {
+        let found = context.read(key).await?.and_then(|bytes| text(&bytes).parse::<i64>().ok());
+        // What the store itself has is judged with all other reads. Of nothing it cannot be told
+        // whether there is no record.
+        if let Some(stored) = found.map(|sum| sum - added).filter(|stored| *stored != 0) {
+            desk.note(Fact::Read(key.clone(), Some(stored.to_string())));
         }
     }
     for (shelf, rows) in &task.shelves {

@@ -28,6 +28,10 @@ pub(crate) struct Task {
     /// How long each step takes, in microseconds.
     pub(crate) takes_us: u64,
     pub(crate) failing: Failing,
+    /// Whether steps look at what the steps before have added to.
+    pub(crate) peeks: bool,
+    /// What the steps before have added.
+    pub(crate) added: BTreeMap<String, i64>,
     /// What the steps before have written: the next ones must see it.
     pub(crate) wrote: BTreeMap<String, String>,
     /// What the steps before left on a shelf.
@@ -85,13 +89,15 @@ pub(crate) fn chains() -> Vec<(Name, Definition)> {
     all
 }
 
-fn definition(reads_only: bool, steps: u8, isolation: Isolation) -> Definition {
+fn definition(reads_only: bool, count: u8, isolation: Isolation) -> Definition {
     let operator = if reads_only { "look" } else { "work" };
-    let step = Name::new(operator).map(|operator| StepDefinition { operator, settings: Value::Null });
-    let steps = (0..steps).filter_map(|_| step.as_ref().ok().cloned()).collect();
+    let step =
+        Name::new(operator).map(|operator| StepDefinition { operator, settings: Value::Null });
+    let steps = (0..count).filter_map(|_| step.as_ref().ok().cloned()).collect();
     Definition {
         deadline: DEADLINE_MS,
-        step_timeout: Some(STEP_MS),
+        // Some steps have as long as their job.
+        step_timeout: (count != 2).then_some(STEP_MS),
         retries: RETRIES,
         isolation,
         ..Definition::of(steps)
@@ -104,5 +110,8 @@ pub(crate) fn offers() -> Vec<Offer> {
         let name = Name::new(name).ok()?;
         Some(Offer { name, effect, help: String::new(), native: true })
     };
-    [offer("look", Effect::ReadOnly), offer("work", Effect::Writing)].into_iter().flatten().collect()
+    [offer("look", Effect::ReadOnly), offer("work", Effect::Writing)]
+        .into_iter()
+        .flatten()
+        .collect()
 }

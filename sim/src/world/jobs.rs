@@ -61,7 +61,7 @@ impl World {
             Path::Direct => {
                 JobId::random(self.rng.random(), right(self.at_us).wall_us, self.rng.random())
             }
-            Path::Run | Path::Queued => self.platform_id(path),
+            Path::Run | Path::Shared | Path::Queued => self.platform_id(path),
         };
         self.tally.count("jobs");
         let isolation = match self.rng.random_ratio(self.plan.of_snapshot, 100) {
@@ -80,10 +80,10 @@ impl World {
             after: 0,
             lost: None,
             path,
-            told: None,
+            told: Vec::new(),
             accepted: false,
             recorded: true,
-            to_queue: None,
+            request: None,
         });
         if self.rng.random_bool(0.5) {
             self.look_at(client);
@@ -93,7 +93,7 @@ impl World {
         }
         match path {
             Path::Direct => self.attempt_begins(job),
-            Path::Run | Path::Queued => self.call(job),
+            Path::Run | Path::Shared | Path::Queued => self.call(job),
         }
     }
 
@@ -105,6 +105,7 @@ impl World {
         match self.rng.random_ratio(self.plan.through_platform, 100) {
             false => Path::Direct,
             true if self.rng.random_ratio(self.plan.queued, 100) => Path::Queued,
+            true if self.rng.random_ratio(1, 8) => Path::Shared,
             true => Path::Run,
         }
     }

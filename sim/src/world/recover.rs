@@ -51,9 +51,7 @@ impl World {
     /// Jobs have until their deadlines, and what is lost of the queue comes again.
     fn let_jobs_end(&mut self) {
         let most = self.at_us + JOBS_US;
-        while self.failure.is_none()
-            && self.at_us < most
-            && self.platform_has_recovered().is_err()
+        while self.failure.is_none() && self.at_us < most && self.platform_has_recovered().is_err()
         {
             self.go_until(self.at_us + 1_000_000);
         }

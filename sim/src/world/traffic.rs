@@ -23,8 +23,8 @@ impl World {
                 self.at(first, Happening::Arrives { from, to, message });
                 self.at(second, Happening::Arrives { from, to, message: again });
             }
-            Fate::Lost => self.tally.count("fault: message lost"),
-            Fate::Waits => self.tally.count("fault: message late, after a reconnect"),
+            Fate::Lost => self.tally.count(lost_name(to)),
+            Fate::Waits => self.tally.count(late_name(from)),
         }
     }
 
@@ -79,5 +79,25 @@ impl World {
             _ => return,
         };
         self.client(client, input);
+    }
+}
+
+const fn lost_name(to: Party) -> &'static str {
+    match to {
+        Party::Node(_) => "fault: message to a node lost",
+        Party::Client(_) => "fault: message to a client lost",
+        Party::Scheduler(_) => "fault: message to a scheduler lost",
+        Party::Worker(_) => "fault: message to a worker lost",
+        Party::Queue => "fault: message to the queue lost",
+    }
+}
+
+const fn late_name(from: Party) -> &'static str {
+    match from {
+        Party::Node(_) => "fault: message of a node late, after a reconnect",
+        Party::Client(_) => "fault: message of a client late, after a reconnect",
+        Party::Scheduler(_) => "fault: message of a scheduler late, after a reconnect",
+        Party::Worker(_) => "fault: message of a worker late, after a reconnect",
+        Party::Queue => "fault: message of the queue late, after a reconnect",
     }
 }

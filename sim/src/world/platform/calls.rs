@@ -19,6 +19,8 @@ const GRACE_US: u64 = 500_000;
 const LATE_US: u64 = 10_000;
 /// How long somebody waits to hear that a job is queued, in microseconds.
 const QUEUE_US: u64 = 4_500_000;
+/// Another caller of the same job comes within so many microseconds.
+const SHARED_US: u64 = 3_000_000;
 /// How often it is tried to queue a job.
 const QUEUE_TRIES: usize = 4;
 
@@ -27,7 +29,7 @@ impl World {
     pub(in crate::world) fn platform_id(&mut self, path: Path) -> JobId {
         let partitions = self.plan.partitions;
         let number = self.jobs.jobs.len();
-        if path == Path::Queued {
+        if path != Path::Run {
             let key = format!("job-{number}");
             return JobId::keyed(partition(&key, partitions), "", None, &key);
         }
@@ -52,6 +54,8 @@ impl World {
                 1 | 2 => Failing::Sometimes,
                 _ => Failing::Never,
             },
+            peeks: self.rng.random_bool(0.2),
+            added: Default::default(),
             wrote: Default::default(),
             shelves: Default::default(),
             keys: of.keys,
@@ -61,7 +65,7 @@ impl World {
             0 => self.rng.random_range(500..DEADLINE_MS),
             _ => 0,
         };
-        let keyed = of.path == Path::Run && of.aim == Aim::Audit && self.rng.random_bool(0.3);
+        let keyed = of.path == Path::Shared;
         let client = &self.clients[of.client];
         let submit = Submit {
             job: of.id,
@@ -74,19 +78,37 @@ impl World {
             explain: false,
         };
         let call = &mut self.jobs.jobs[job];
-        call.recorded = keyed || of.path == Path::Queued || of.aim != Aim::Audit;
+        call.recorded = of.path != Path::Run || of.aim != Aim::Audit;
+        call.request = Some((chain, submit));
         if of.path == Path::Queued {
             self.tally.count("jobs to be queued");
-            call.to_queue = Some((chain, submit));
             return self.ask_to_queue(job);
         }
         self.tally.count("jobs to be run");
+        self.run_job(of.client, job);
+        if of.path == Path::Shared {
+            self.tally.count("jobs to be run of two callers");
+            let other = self.rng.random_range(0..self.clients.len());
+            let wait = self.rng.random_range(0..SHARED_US);
+            let event = Event::CallsToo { client: other, job };
+            self.after(wait, Happening::Platform(event));
+        }
+    }
+
+    /// A client has a job run, and waits.
+    pub(super) fn run_job(&mut self, client: usize, job: usize) {
+        let Some((chain, submit)) = self.jobs.jobs[job].request.clone() else { return };
+        if self.healed {
+            return;
+        }
+        let timeout_ms = submit.timeout_ms;
         let wait_ms = if timeout_ms == 0 { DEADLINE_MS } else { timeout_ms };
         let now = right(self.at_us);
         let deadline_us = now.mono_us + wait_ms * 1_000 + GRACE_US;
-        self.platform.calls.insert(job as u64, (job, deadline_us));
-        let input = Input::Run { caller: job as u64, chain, submit, deadline_us };
-        self.submitter(of.client, input);
+        self.platform.last_call += 1;
+        let caller = self.platform.last_call;
+        self.platform.calls.insert(caller, (job, deadline_us));
+        self.submitter(client, Input::Run { caller, chain, submit, deadline_us });
     }
 
     pub(super) fn submitter(&mut self, client: usize, input: Input<u64>) {
@@ -184,20 +206,20 @@ impl World {
             Told::Unclear => "runs of unknown outcome",
         });
         let of = &mut self.jobs.jobs[job];
-        if matches!(told, Told::Good { .. }) {
+        if matches!(told, Told::Good { .. }) && of.told_us == 0 {
             of.told_us = self.at_us;
         }
-        of.told = Some(told);
+        of.told.push(told);
     }
 
     /// A client asks that a job be queued, under a key, so that it may ask again.
     pub(super) fn ask_to_queue(&mut self, job: usize) {
         let of = &mut self.jobs.jobs[job];
-        if self.healed || of.told.is_some() || of.attempts >= QUEUE_TRIES {
+        if self.healed || of.accepted || of.attempts >= QUEUE_TRIES {
             return;
         }
         of.attempts += 1;
-        let Some((chain, submit)) = of.to_queue.clone() else { return };
+        let Some((chain, submit)) = of.request.clone() else { return };
         let me = Party::Client(of.client as u64);
         let reply = Reply::Text(format!("{me}.{job}"));
         match self.some_scheduler() {
@@ -220,7 +242,6 @@ impl World {
         match result {
             Ok(()) if !of.accepted => {
                 of.accepted = true;
-                of.told = Some(Told::Unclear);
                 self.tally.count("jobs accepted by the queue");
             }
             Ok(()) => {}
@@ -233,8 +254,10 @@ impl World {
 fn told_of(fault: &Fault) -> Told {
     // What went wrong with an attempt stands behind what is said of the job.
     let of_job = fault.message.split("; its last attempt").next().unwrap_or_default();
-    let certain = ["nothing was", "changed nothing", "had no effect"];
-    match fault.code == Code::OperatorFailed || certain.into_iter().any(|w| of_job.contains(w)) {
+    let says = |words: &str| of_job.contains(words);
+    let certain = fault.code == Code::OperatorFailed
+        || ["nothing was", "changed nothing", "had no effect"].into_iter().any(says);
+    match certain && !says("(this call;") {
         true => Told::Nothing(fault.to_string()),
         false => Told::Unclear,
     }

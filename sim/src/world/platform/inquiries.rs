@@ -18,14 +18,7 @@ const HOME_US: u64 = 1_500_000;
 const OWNER_US: u64 = 300_000;
 
 impl World {
-    pub(super) fn inquire(
-        &mut self,
-        at: usize,
-        who: Inbox,
-        verb: Verb,
-        job: JobId,
-        from: Inbox,
-    ) {
+    pub(super) fn inquire(&mut self, at: usize, who: Inbox, verb: Verb, job: JobId, from: Inbox) {
         let now = self.now_of(who.of);
         let Some(life) = &mut self.platform.schedulers[at].life else { return };
         let standing = life.at.machine.standing(&job);

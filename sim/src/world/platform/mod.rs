@@ -49,6 +49,11 @@ pub(super) enum Event {
     Delivers,
     /// A submitter looks at the time.
     SubmitterWakes(usize, u64),
+    /// Another client calls a job that somebody has called.
+    CallsToo {
+        client: usize,
+        job: usize,
+    },
     /// A client asks again for a job to be queued.
     QueuesAgain(usize),
     /// A process that is about to leave is gone.
@@ -109,6 +114,7 @@ impl World {
             Event::Progress(who) => self.say_progress(who),
             Event::Delivers => self.deliver(),
             Event::SubmitterWakes(client, alarm) => self.submitter_wakes(client, alarm),
+            Event::CallsToo { client, job } => self.run_job(client, job),
             Event::QueuesAgain(job) => self.ask_to_queue(job),
             Event::Exits(who) => self.process_exits(who),
             Event::Strikes(kind) => self.platform_strike(kind),

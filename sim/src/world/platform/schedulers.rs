@@ -4,7 +4,6 @@ use super::Event;
 use crate::broker::{Inbox, Message, Party};
 use crate::platform::{Dispatch, Errand, Slip};
 use crate::world::{Happening, World};
-use bytes::Bytes;
 use catena_client::machine::Input as ClientInput;
 use catena_protocol::message::assign::Reply;
 use catena_protocol::message::commit::{Decided, End, Outcome};
@@ -188,7 +187,7 @@ impl World {
             Dispatch::Want { chain, from } => {
                 let life = self.platform.schedulers[at].life.as_ref();
                 let bytes = life.and_then(|life| life.at.machine.chain_bytes(&chain));
-                let bytes = bytes.unwrap_or_else(Bytes::new);
+                let bytes = bytes.unwrap_or_default();
                 let answer = Dispatch::Chain { boot: from.boot, hash: chain, bytes };
                 self.dispatch(who.of, from.of, answer);
             }

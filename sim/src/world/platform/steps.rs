@@ -107,7 +107,7 @@ impl World {
                     let event = Event::OperatorWakes(who, token, number);
                     self.after(us, Happening::Platform(event));
                 }
-                Wish::Store(key, ask) => self.ask_for_operator(who, token, number, &key, ask),
+                Wish::Store(key, ask) => self.ask_for_operator(who, token, number, &key, *ask),
             }
         }
     }
