@@ -23,7 +23,7 @@ mod strikes;
 mod traffic;
 
 use self::effects::HEARTBEAT_US;
-use crate::broker::{Broker, Message, Party};
+use crate::broker::{Broker, Inbox, Message, Party};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::fault::FaultKind;
@@ -74,6 +74,12 @@ enum Happening {
     Arrives {
         from: Party,
         to: Party,
+        message: Message,
+    },
+    /// What came while a process stood still; it is lost with that process.
+    ArrivesLate {
+        from: Party,
+        to: Inbox,
         message: Message,
     },
     Written {
@@ -305,6 +311,11 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrives { from, to, message } => self.arrive(from, to, message),
+            Happening::ArrivesLate { from, to, message } => {
+                if self.lives(to) {
+                    self.arrive(from, to.of, message);
+                }
+            }
             Happening::Written { host, boot } => self.written(host, boot),
             Happening::Applied { host, boot } => self.applied(host, boot),
             Happening::Wakes { host, boot, alarm } => {

@@ -2,7 +2,7 @@
 //! get them later.
 
 use super::{Happening, World};
-use crate::broker::{Fate, Message, Party};
+use crate::broker::{Fate, Inbox, Message, Party};
 use catena_client::machine::Input as ClientInput;
 use catena_protocol::message::store::Tell;
 use catena_storage::machine::Input;
@@ -46,7 +46,8 @@ impl World {
         let boot = process.boot;
         if here.paused_until_us > self.at_us {
             let until = here.paused_until_us;
-            return self.at(until, Happening::Arrives { from, to: Party::Node(host), message });
+            let to = Inbox { of: Party::Node(host), boot };
+            return self.at(until, Happening::ArrivesLate { from, to, message });
         }
         let input = match message {
             Message::Push(push) => Input::Push(push),

@@ -132,7 +132,8 @@ impl World {
         match party {
             Party::Scheduler(at) => self.platform.schedulers[at].life.as_ref().map(|l| l.boot),
             Party::Worker(at) => self.platform.workers[at].life.as_ref().map(|l| l.boot),
-            Party::Client(_) | Party::Node(_) | Party::Queue => Some(0),
+            Party::Node(at) => self.hosts[at].process.as_ref().map(|process| process.boot),
+            Party::Client(_) | Party::Queue => Some(0),
         }
     }
 
@@ -324,11 +325,11 @@ impl World {
     /// Something arrives at a process of the platform.
     pub(super) fn arrive_at_process(&mut self, from: Party, to: Party, message: Message) {
         let Some(boot) = self.boot_of(to) else { return };
+        let here = Inbox { of: to, boot };
         let until = self.paused_until(to);
         if until > self.at_us {
-            return self.at(until, Happening::Arrives { from, to, message });
+            return self.at(until, Happening::ArrivesLate { from, to: here, message });
         }
-        let here = Inbox { of: to, boot };
         match message {
             // Whoever asked under an earlier boot has another inbox.
             Message::Response { boot: of, response } if of == boot => {
