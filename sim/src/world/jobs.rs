@@ -97,19 +97,6 @@ impl World {
         }
     }
 
-    /// The way that a job takes.
-    fn path(&mut self) -> Path {
-        if self.plan.through_platform == 0 {
-            return Path::Direct;
-        }
-        match self.rng.random_ratio(self.plan.through_platform, 100) {
-            false => Path::Direct,
-            true if self.rng.random_ratio(self.plan.queued, 100) => Path::Queued,
-            true if self.rng.random_ratio(1, 8) => Path::Shared,
-            true => Path::Run,
-        }
-    }
-
     /// Somebody puts something on a shelf, without a job.
     fn put_on_shelf(&mut self, client: usize) {
         let shelf = shelf(self.rng.random_range(0..self.plan.load.shelves));

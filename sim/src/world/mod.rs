@@ -48,11 +48,6 @@ use std::fmt::Write as _;
 /// Most requests that a node holds.
 const HELD: usize = 1_000;
 
-/// A run that is to have more jobs and operations than this has at least so many of each, if it
-/// takes no more than so many times as long as planned.
-const ENOUGH: u64 = 500;
-const LONGEST: u64 = 4;
-
 /// What a run came to.
 #[derive(Debug)]
 pub struct Run {
@@ -277,22 +272,6 @@ impl World {
             self.next_strike(kind);
         }
         self.found_platform();
-    }
-
-    /// Faults go on for their time, and until enough was done in spite of them.
-    fn go_on(&mut self) {
-        let mut end = self.plan.faults_us;
-        self.go_until(end);
-        let most = end * LONGEST;
-        let lacks = |what, wanted: u64, tally: &Tally| tally.of(what) < wanted.min(ENOUGH);
-        while self.failure.is_none()
-            && end < most
-            && (lacks("jobs", self.plan.jobs, &self.tally)
-                || lacks("operations", self.plan.operations, &self.tally))
-        {
-            end += 1_000_000;
-            self.go_until(end);
-        }
     }
 
     fn go_until(&mut self, end_us: u64) {

@@ -1,15 +1,37 @@
-//! The end of a run: everything heals, and must make progress.
+//! The end of a run: when enough was done everything heals, and must make progress.
 
 use super::World;
 use super::asks::ANSWERED;
 use crate::client::{Client, Purpose};
 use crate::clock::right;
 use crate::fault::FaultKind;
+use crate::tally::Tally;
 
 /// How much longer jobs may take to end than everything else, in microseconds.
 const JOBS_US: u64 = 30_000_000;
 
+/// A run that is to have more jobs and operations than this has at least so many of each, if it
+/// takes no more than so many times as long as planned.
+const ENOUGH: u64 = 500;
+const LONGEST: u64 = 4;
+
 impl World {
+    /// Faults go on for their time, and until enough was done in spite of them.
+    pub(super) fn go_on(&mut self) {
+        let mut end = self.plan.faults_us;
+        self.go_until(end);
+        let most = end * LONGEST;
+        let lacks = |what, wanted: u64, tally: &Tally| tally.of(what) < wanted.min(ENOUGH);
+        while self.failure.is_none()
+            && end < most
+            && (lacks("jobs", self.plan.jobs, &self.tally)
+                || lacks("operations", self.plan.operations, &self.tally))
+        {
+            end += 1_000_000;
+            self.go_until(end);
+        }
+    }
+
     pub(super) fn heal(&mut self) {
         self.note(|| "everything heals".to_owned());
         self.healed = true;

@@ -25,6 +25,19 @@ const SHARED_US: u64 = 3_000_000;
 const QUEUE_TRIES: usize = 4;
 
 impl World {
+    /// The way that a job takes.
+    pub(in crate::world) fn path(&mut self) -> Path {
+        if self.plan.through_platform == 0 {
+            return Path::Direct;
+        }
+        match self.rng.random_ratio(self.plan.through_platform, 100) {
+            false => Path::Direct,
+            true if self.rng.random_ratio(self.plan.queued, 100) => Path::Queued,
+            true if self.rng.random_ratio(1, 8) => Path::Shared,
+            true => Path::Run,
+        }
+    }
+
     /// The id of a job that goes through the platform: by chance, or made of a key.
     pub(in crate::world) fn platform_id(&mut self, path: Path) -> JobId {
         let partitions = self.plan.partitions;
