@@ -8,6 +8,7 @@
 //! NATS delivers at most once, and "nothing was changed" is said of a request, not of its shadow.
 
 use crate::plan::Network;
+use crate::platform::Dispatch;
 use catena_client::machine::Target;
 use catena_protocol::message::gossip::{Digest, Letter, Push};
 use catena_protocol::message::heartbeat::Heartbeat;
@@ -15,12 +16,43 @@ use catena_protocol::message::store::{Request, Response};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Who sends and receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Party {
     Node(usize),
     Client(u64),
+    Scheduler(usize),
+    Worker(usize),
+    /// The durable queue, which lives with the broker.
+    Queue,
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(number) => write!(f, "s{number}"),
+            Self::Client(number) => write!(f, "c{number}"),
+            Self::Scheduler(number) => write!(f, "d{number}"),
+            Self::Worker(number) => write!(f, "w{number}"),
+            Self::Queue => f.write_str("queue"),
+        }
+    }
+}
+
+/// Where answers go: a process, and no later one at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Inbox {
+    pub(crate) of: Party,
+    pub(crate) boot: u64,
+}
+
+impl Inbox {
+    /// A client is never started again.
+    pub(crate) const fn client(number: u64) -> Self {
+        Self { of: Party::Client(number), boot: 0 }
+    }
 }
 
 /// What is sent.
@@ -29,10 +61,22 @@ pub(crate) enum Message {
     Push(Push),
     Digest(Digest),
     Letter(Letter),
-    Request { from: u64, request: Box<Request> },
-    Response(Box<Response>),
-    Heartbeat(Heartbeat),
-    Nobody { to: Target, turn: u64 },
+    Request {
+        from: Inbox,
+        request: Box<Request>,
+    },
+    Response {
+        boot: u64,
+        response: Box<Response>,
+    },
+    Heartbeat(Box<Heartbeat>),
+    Nobody {
+        boot: u64,
+        to: Target,
+        turn: u64,
+    },
+    /// Of jobs on their way through the platform.
+    Dispatch(Box<Dispatch>),
 }
 
 /// The state of one party's connection.

@@ -2,16 +2,17 @@
 
 use crate::plan::Load;
 use catena_client::machine::router::Settings;
+use catena_client::machine::submit::{Settings as SubmitSettings, Submitter};
 use catena_client::machine::{Effect, Input, Router};
 use catena_history::{Call, Outcome, Ticket};
 use catena_protocol::clock::Now;
 use catena_protocol::message::read::{At, Read};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Write, Written};
-use catena_protocol::{Blob, Fault, Key, RequestId, Timestamp};
+use catena_protocol::{Blob, Fault, JobId, Key, RequestId, Timestamp};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a client waits for an answer, in microseconds.
 pub(crate) const PATIENCE_US: u64 = 4_500_000;
@@ -48,6 +49,13 @@ pub(crate) struct Client {
     /// Reads at a snapshot that some replica was asked directly. Nobody owes an answer.
     pub(crate) direct: BTreeMap<u64, (String, u64)>,
     pub(crate) alarm: u64,
+    /// Hands jobs to schedulers.
+    pub(crate) submitter: Submitter<u64>,
+    pub(crate) submitter_alarm: u64,
+    /// Jobs that were sent before.
+    pub(crate) sent: BTreeSet<JobId>,
+    /// The latest version that it was told of.
+    pub(crate) saw: u64,
     next: u64,
     /// What it last saw of each key.
     seen: BTreeMap<String, (Option<String>, u64)>,
@@ -71,6 +79,10 @@ impl Client {
             open: BTreeMap::new(),
             direct: BTreeMap::new(),
             alarm: 0,
+            submitter: Submitter::new(SubmitSettings::default(), !seed),
+            submitter_alarm: 0,
+            sent: BTreeSet::new(),
+            saw: 0,
             next: 1,
             seen: BTreeMap::new(),
         }
@@ -146,13 +158,6 @@ impl Client {
         self.open.values().filter(|(purpose, _)| direct(purpose)).count()
     }
 
-    /// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.
-    pub(crate) fn wants_the_past(&self, id: u64) -> bool {
-        self.router.request(id).is_none_or(|request| {
-            matches!(&request.ask, Ask::Read(Read { at: At::Snapshot(_), .. }) | Ask::Scan(_))
-        })
-    }
-
     /// What an answer means for the history, and what is learned from it.
     pub(crate) fn outcome(&mut self, key: &str, result: &Result<Tell, Fault>) -> Outcome {
         let outcome = match result {
@@ -177,6 +182,13 @@ impl Client {
         }
         outcome
     }
+}
+
+/// Whether a request is a read at a snapshot, or not open any more, so that nobody can say.
+pub(crate) fn wants_the_past<C>(router: &Router<C>, id: u64) -> bool {
+    router.request(id).is_none_or(|request| {
+        matches!(&request.ask, Ask::Read(Read { at: At::Snapshot(_), .. }) | Ask::Scan(_))
+    })
 }
 
 fn snapshot(rng: &mut StdRng, key: String, latest_us: u64) -> Wish {

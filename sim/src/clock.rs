@@ -35,7 +35,7 @@ impl Clock {
     pub(crate) fn at(&self, at_us: u64, since_us: u64, mono_us: u64) -> u64 {
         let left = mono_us.saturating_sub(self.now(at_us, since_us).mono_us);
         let slower = u64::try_from(self.drift_ppm.abs()).unwrap_or(0);
-        at_us + left + left * slower / 1_000_000 + 1
+        at_us + left + (left * slower).div_ceil(1_000_000 - slower) + 2
     }
 }
 

@@ -1,6 +1,8 @@
 //! The kinds of faults that strike at random times. What messages suffer on their way is in
 //! `broker`.
 
+use crate::broker::Party;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FaultKind {
@@ -58,6 +60,50 @@ impl FaultKind {
         Self::Pause,
         Self::Retire,
     ];
+
+    /// What may happen to schedulers and workers; some of it to the connections of clients, too.
+    pub(crate) const OF_PLATFORM: [Self; 10] = [
+        Self::Kill,
+        Self::Retire,
+        Self::Pause,
+        Self::CutIn,
+        Self::CutOut,
+        Self::CutBoth,
+        Self::Link,
+        Self::SlowConsumer,
+        Self::WallJump,
+        Self::WallStop,
+    ];
+
+    /// As `name`, of somebody of the platform or a client.
+    pub(crate) const fn name_at(self, party: Party) -> &'static str {
+        match (self, party) {
+            (Self::Kill, Party::Scheduler(_)) => "fault: scheduler killed",
+            (Self::Kill, _) => "fault: worker killed",
+            (Self::Retire, Party::Scheduler(_)) => "fault: scheduler retires",
+            (Self::Retire, _) => "fault: worker retires",
+            (Self::Pause, Party::Scheduler(_)) => "fault: scheduler paused",
+            (Self::Pause, _) => "fault: worker paused",
+            (Self::CutIn, Party::Scheduler(_)) => "fault: scheduler does not hear",
+            (Self::CutIn, Party::Client(_)) => "fault: client does not hear",
+            (Self::CutIn, _) => "fault: worker does not hear",
+            (Self::CutOut, Party::Scheduler(_)) => "fault: scheduler is not heard",
+            (Self::CutOut, Party::Client(_)) => "fault: client is not heard",
+            (Self::CutOut, _) => "fault: worker is not heard",
+            (Self::CutBoth, Party::Scheduler(_)) => "fault: scheduler cut off",
+            (Self::CutBoth, Party::Client(_)) => "fault: client cut off",
+            (Self::CutBoth, _) => "fault: worker cut off",
+            (Self::Link, Party::Scheduler(_)) => "fault: link of a scheduler cut",
+            (Self::Link, _) => "fault: link of a worker cut",
+            (Self::SlowConsumer, Party::Scheduler(_)) => "fault: scheduler is a slow consumer",
+            (Self::SlowConsumer, _) => "fault: worker is a slow consumer",
+            (Self::WallJump, Party::Scheduler(_)) => "fault: wall clock of a scheduler jumps",
+            (Self::WallJump, _) => "fault: wall clock of a worker jumps",
+            (Self::WallStop, Party::Scheduler(_)) => "fault: wall clock of a scheduler stops",
+            (Self::WallStop, _) => "fault: wall clock of a worker stops",
+            (other, _) => other.name(),
+        }
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -11,8 +11,8 @@ use catena_storage::machine::{Effect, Entry, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Whoever asked a node: a client, and nothing else.
-pub(crate) type Caller = u64;
+/// Whoever asked a node.
+pub(crate) type Caller = crate::broker::Inbox;
 
 /// A machine with a storage node.
 pub(crate) struct Host {

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use catena_history::write_lines;
-use catena_sim::{Bug, Plan, Run, Sweep, SweepEnd, run, sweep};
+use catena_sim::{Mistake, Plan, Run, Sweep, SweepEnd, run, sweep};
 use clap::Parser;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs simulated clusters with faults, one for each seed, and checks the invariants.
+/// Runs simulated clusters (storage nodes, schedulers, workers, clients, the durable queue) with
+/// faults, one for each seed, and checks the invariants.
 #[derive(Debug, Parser)]
 #[command(name = "catena-sim", version)]
 struct Arguments {
@@ -91,19 +92,19 @@ fn main() -> ExitCode {
 }
 
 /// The bugs that are meant by a name.
-fn bugs(name: Option<&str>) -> Result<Vec<Bug>, String> {
+fn bugs(name: Option<&str>) -> Result<Vec<Mistake>, String> {
     let Some(name) = name else { return Ok(Vec::new()) };
     if name == "all" {
-        return Ok(Bug::ALL.to_vec());
+        return Ok(Mistake::all().collect());
     }
-    let known = Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+    let known = Mistake::all().find(|bug| bug.to_string() == name);
     known.map(|bug| vec![bug]).ok_or_else(|| {
-        let names: Vec<String> = Bug::ALL.iter().map(|bug| format!("{bug:?}")).collect();
+        let names: Vec<String> = Mistake::all().map(|bug| bug.to_string()).collect();
         format!("`{name}` is no known bug; there are: all, {}", names.join(", "))
     })
 }
 
-fn plan(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> Plan {
+fn plan(arguments: &Arguments, seed: u64, bug: Option<Mistake>) -> Plan {
     let mut plan = bug.map_or_else(|| Plan::of(seed), |bug| Plan::provoking(bug, seed));
     if let Some(seconds) = arguments.seconds {
         plan.faults_us = seconds.max(1) * 1_000_000;
@@ -113,6 +114,7 @@ fn plan(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> Plan {
     }
     if arguments.control {
         plan.bug = None;
+        plan.slip = None;
     }
     plan
 }
@@ -162,10 +164,10 @@ fn progress(started: Instant) -> impl FnMut(&SweepEnd) + Send {
 fn print_end(arguments: &Arguments, end: &SweepEnd, took: Duration) {
     print!("{}", end.tally);
     let seconds = took.as_secs_f64();
-    println!("{:<40} {:>14}", "fewest operations of a seed", end.fewest_operations);
-    println!("{:<40} {:>14}", "fewest jobs of a seed", end.fewest_jobs);
-    println!("{:<40} {:>14.0}", "simulated hours", end.simulated_us as f64 / 3.6e9);
-    println!("{:<40} {:>14.1}", "seeds per second", end.seeds as f64 / seconds);
+    println!("{:<56} {:>14}", "fewest operations of a seed", end.fewest_operations);
+    println!("{:<56} {:>14}", "fewest jobs of a seed", end.fewest_jobs);
+    println!("{:<56} {:>14.0}", "simulated hours", end.simulated_us as f64 / 3.6e9);
+    println!("{:<56} {:>14.1}", "seeds per second", end.seeds as f64 / seconds);
     println!("{} seeds, {} failed, {seconds:.0} s", end.seeds, end.failed.len());
     for (seed, failure) in &end.failed {
         println!("seed {seed}: {failure}\n    again: {}", again(arguments, *seed, None));
@@ -188,7 +190,7 @@ fn as_json(end: &SweepEnd, took: Duration) -> serde_json::Value {
 }
 
 /// The command that shows a seed, step by step.
-fn again(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> String {
+fn again(arguments: &Arguments, seed: u64, bug: Option<Mistake>) -> String {
     let mut command = format!("catena-sim --trace --from {seed}");
     if let Some(seconds) = arguments.seconds {
         command += &format!(" --seconds {seconds}");
@@ -197,7 +199,7 @@ fn again(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> String {
         command += &format!(" --operations {operations}");
     }
     if let Some(bug) = bug {
-        command += &format!(" --bug {bug:?}{}", if arguments.control { " --control" } else { "" });
+        command += &format!(" --bug {bug}{}", if arguments.control { " --control" } else { "" });
     }
     command
 }
@@ -214,22 +216,22 @@ fn trace(arguments: &Arguments) -> io::Result<bool> {
     Ok(failure.is_none())
 }
 
-fn write_history(arguments: &Arguments, seed: u64, bug: Option<Bug>) -> io::Result<()> {
+fn write_history(arguments: &Arguments, seed: u64, bug: Option<Mistake>) -> io::Result<()> {
     let Some(path) = &arguments.history else { return Ok(()) };
     let run = run(plan(arguments, seed, bug), false);
     write_lines(&run.history, BufWriter::new(File::create(path)?))
 }
 
 /// Whether some seed shows each bug; as a control, whether none does.
-fn all_seen(arguments: &Arguments, bugs: &[Bug]) -> bool {
+fn all_seen(arguments: &Arguments, bugs: &[Mistake]) -> bool {
     let seen = bugs.iter().filter(|bug| is_seen(arguments, **bug)).count();
     println!("{seen} of {} bugs seen", bugs.len());
     seen == if arguments.control { 0 } else { bugs.len() }
 }
 
-fn is_seen(arguments: &Arguments, bug: Bug) -> bool {
+fn is_seen(arguments: &Arguments, bug: Mistake) -> bool {
     let end = sweep(&sweep_of(arguments), |seed| plan(arguments, seed, Some(bug)), |_| {});
-    let name = format!("{bug:?}");
+    let name = bug.to_string();
     match end.failed.first() {
         Some((seed, failure)) => {
             let (seen, of) = (end.failed.len(), end.seeds);

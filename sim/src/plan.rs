@@ -4,6 +4,7 @@
 //! Groce et al. 2012): together they would hide what one of them alone shows.
 
 use crate::fault::FaultKind;
+use crate::platform::Slip;
 use catena_storage::machine::Bug;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -24,6 +25,14 @@ pub struct Plan {
     pub jobs: u64,
     /// A known bug that is put back.
     pub bug: Option<Bug>,
+    /// A known mistake of the platform that is put back.
+    pub slip: Option<Slip>,
+    /// Of a hundred jobs so many go through schedulers and workers; none: there are no such.
+    pub(crate) through_platform: u32,
+    /// Of a hundred of these so many go through the durable queue.
+    pub(crate) queued: u32,
+    /// As `every`, for faults of schedulers, workers and the connections of clients.
+    pub(crate) every_platform: BTreeMap<FaultKind, u64>,
     /// Of a hundred jobs so many are promised a snapshot only, the others a serial order.
     pub(crate) of_snapshot: u32,
     /// Jobs do nothing but append to one list, each runs once at a time, and whoever loses must
@@ -101,6 +110,8 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x0063_6174_656e_6121);
         let rng = &mut rng;
+        let mut of_platform = StdRng::seed_from_u64(seed ^ 0x0070_6c61_7466_6f72);
+        let of_platform = &mut of_platform;
         let nodes = one_of(rng, &[3, 3, 3, 3, 5, 5, 5, 1]);
         let replicas = if nodes == 1 { 1 } else { one_of(rng, &[3, 3, 3, 3, 5, 5, 1]) };
         let latency = one_of(rng, &LATENCY_US);
@@ -121,6 +132,10 @@ impl Plan {
             hot: false,
             jobs_from_us: 600_000,
             bug: None,
+            slip: None,
+            through_platform: one_of(of_platform, &[50, 50, 50, 75, 100]),
+            queued: one_of(of_platform, &[10, 30, 30, 60]),
+            every_platform: every(of_platform, &FaultKind::OF_PLATFORM),
             nodes,
             replicas,
             partitions: rng.random_range(1..=4),
@@ -134,7 +149,7 @@ impl Plan {
             state_us: (20, slowest_us),
             network: network(rng, latency),
             disk_us: (100, rng.random_range(200..20_000)),
-            every: every(rng),
+            every: every(rng, &FaultKind::ALL),
             at_primary: one_of(rng, &[0, 50, 90]),
             after_win: one_of(rng, &[0, 0, 20, 60]),
             off_us: (50_000, 8_000_000),
@@ -170,9 +185,9 @@ fn network(rng: &mut StdRng, latency: u64) -> Network {
     Network { latency_us: (latency / 4, latency), slow_ppm, slow_us, lost_ppm, twice_ppm }
 }
 
-fn every(rng: &mut StdRng) -> BTreeMap<FaultKind, u64> {
+fn every(rng: &mut StdRng, kinds: &[FaultKind]) -> BTreeMap<FaultKind, u64> {
     let mut every = BTreeMap::new();
-    for kind in FaultKind::ALL {
+    for kind in kinds.iter().copied() {
         let (least, most) = kind.usual_ms();
         let mean_us = 1_000 * rng.random_range(least..most);
         if rng.random_bool(0.3) {

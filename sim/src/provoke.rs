@@ -1,14 +1,59 @@
 //! Plans that make a known bug likely to show: little but what it takes, often.
 
 use crate::fault::FaultKind;
+use crate::mistake::Mistake;
 use crate::plan::Plan;
+use crate::platform::Slip;
 use catena_storage::machine::Bug;
 
 impl Plan {
     /// A plan of a seed in which a bug is put back and likely to show.
-    pub fn provoking(bug: Bug, seed: u64) -> Self {
+    pub fn provoking(mistake: Mistake, seed: u64) -> Self {
+        match mistake {
+            Mistake::Store(bug) => Self::of_store(bug, seed),
+            Mistake::Platform(slip) => Self::of_platform(slip, seed),
+        }
+    }
+
+    fn of_platform(slip: Slip, seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        plan.slip = Some(slip);
+        plan.jobs(&[]);
+        plan.through_platform = 100;
+        plan.queued = 20;
+        plan.every_platform.clear();
+        let mut strikes = |kind, ms: u64| {
+            plan.every_platform.insert(kind, ms * 1_000);
+        };
+        match slip {
+            Slip::DropHandedWrites | Slip::DropHandedReads | Slip::OldSnapshot => {}
+            Slip::AnswerBeforeDecided => {}
+            Slip::AcknowledgeWhenTaken => {
+                strikes(FaultKind::Kill, 2_000);
+                plan.queued = 80;
+            }
+            Slip::AcknowledgeAnyEnd => {
+                strikes(FaultKind::Retire, 2_000);
+                plan.queued = 80;
+            }
+            Slip::FailWithoutHome => {
+                plan.queued = 0;
+                strikes(FaultKind::CutOut, 1_500);
+                strikes(FaultKind::Pause, 1_500);
+                plan.lasts_us = (1_000_000, 6_000_000);
+            }
+            Slip::AnotherId => {
+                strikes(FaultKind::CutBoth, 1_000);
+                strikes(FaultKind::Kill, 2_000);
+            }
+        }
+        plan
+    }
+
+    fn of_store(bug: Bug, seed: u64) -> Self {
         let mut plan = Self::of(seed);
         plan.bug = Some(bug);
+        plan.through_platform = 0;
         match bug {
             Bug::NoLease => plan.stale_reads(),
             Bug::UninvitedHeir => plan.impatience(),

@@ -41,7 +41,7 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, number) in &self.counts {
-            writeln!(f, "{what:<40} {number:>14}")?;
+            writeln!(f, "{what:<56} {number:>14}")?;
         }
         Ok(())
     }

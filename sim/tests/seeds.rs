@@ -1,6 +1,6 @@
 //! Seeds hold: a few in every `cargo test`, hundreds where they run fast; `make sim` runs thousands.
 
-use catena_sim::{Bug, Plan, Sweep, sweep};
+use catena_sim::{Mistake, Plan, Sweep, sweep};
 
 const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 300 };
 
@@ -14,20 +14,21 @@ fn every_seed_holds() {
     assert!(end.failed.is_empty(), "{:?}", end.failed);
     assert_eq!(end.seeds, SEEDS);
     assert!(end.fewest_jobs >= 500, "a seed had only {} jobs", end.fewest_jobs);
-    // Where hardly anybody answers, clients with all they may have open wait.
-    assert!(end.fewest_operations >= 250, "a seed had only {} operations", end.fewest_operations);
+    assert!(end.fewest_operations >= 500, "a seed had only {} operations", end.fewest_operations);
 }
 
 /// A plan that was made for a bug holds without it: else what is seen there would mean nothing.
 #[test]
 fn provoking_plans_hold_without_their_bug() {
+    let all: Vec<Mistake> = Mistake::all().collect();
     let plan = |seed: u64| {
-        let which = usize::try_from(seed).unwrap_or(0) % Bug::ALL.len();
-        let mut plan = Plan::provoking(Bug::ALL[which], seed);
+        let which = usize::try_from(seed).unwrap_or(0) % all.len();
+        let mut plan = Plan::provoking(all[which], seed);
         plan.bug = None;
+        plan.slip = None;
         plan
     };
     let rounds = if cfg!(debug_assertions) { 1 } else { 5 };
-    let end = sweep(&all_of(1, rounds * Bug::ALL.len() as u64), plan, |_| {});
+    let end = sweep(&all_of(1, rounds * all.len() as u64), plan, |_| {});
     assert!(end.failed.is_empty(), "{:?}", end.failed);
 }

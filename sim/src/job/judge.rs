@@ -72,6 +72,7 @@ impl Jobs {
         for (number, attempt) in self.attempts.iter().enumerate() {
             self.judge_reads(number, attempt, &courses)?;
         }
+        self.judge_told()?;
         self.judge_looks()?;
         self.judge_lists()?;
         self.judge_turns()

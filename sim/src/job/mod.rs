@@ -7,21 +7,24 @@
 //! committed have written.
 
 mod judge;
+mod told;
 mod turns;
 
 use catena_protocol::chain::Isolation;
 use catena_protocol::message::commit::{End, Outcome};
 use catena_protocol::message::handoff::Effects;
 use catena_protocol::message::read::Found;
+use catena_protocol::message::submit::Submit;
 use catena_protocol::message::write::{Change, Mutation};
-use catena_protocol::{AttemptId, Blob, JobId, Key};
+use catena_protocol::{AttemptId, Blob, JobId, Key, Name};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many records a shelf has room for.
 pub(crate) const PLACES: usize = 4;
 
 /// What a job is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Aim {
     /// Moves something from the first account to the others: reads and replaces.
     Transfer,
@@ -33,6 +36,30 @@ pub(crate) enum Aim {
     Append(usize),
     /// Looks at some shelves and puts something on the first, or takes it away.
     Shelve,
+}
+
+/// Which way a job takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// Its client reads and commits by itself.
+    Direct,
+    /// Its client has it run by the platform and waits.
+    Run,
+    /// The same, under an idempotency key; and another client does so, too.
+    Shared,
+    /// Its client has it queued.
+    Queued,
+}
+
+/// What a caller was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It took effect, or has read, in the attempt of that number.
+    Good { version: u64, number: Option<usize> },
+    /// It has no effect, in these words.
+    Nothing(String),
+    /// It may or may not have an effect.
+    Unclear,
 }
 
 /// A job.
@@ -52,6 +79,15 @@ pub(crate) struct Job {
     pub(crate) after: u64,
     /// The version of what it lost against first.
     pub(crate) lost: Option<u64>,
+    pub(crate) path: Path,
+    /// What its callers were told.
+    pub(crate) told: Vec<Told>,
+    /// It is on the durable queue, as its client was told.
+    pub(crate) accepted: bool,
+    /// It has an outcome when it has ended.
+    pub(crate) recorded: bool,
+    /// What schedulers are asked.
+    pub(crate) request: Option<(Name, Submit)>,
 }
 
 /// One try at running a job.
@@ -83,6 +119,9 @@ pub(crate) enum Write {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
+    /// Jobs and attempts by their ids.
+    pub(crate) ids: BTreeMap<JobId, usize>,
+    pub(crate) tries: BTreeMap<AttemptId, usize>,
     pub(crate) attempts: Vec<Attempt>,
     /// Nothing fails, so that whoever loses must get its turn.
     pub(crate) take_turns: bool,
@@ -199,6 +238,36 @@ impl Attempt {
 }
 
 impl Jobs {
+    /// A new job, and its number.
+    pub(crate) fn begin(&mut self, job: Job) -> usize {
+        self.ids.insert(job.id, self.jobs.len());
+        self.jobs.push(job);
+        self.jobs.len() - 1
+    }
+
+    pub(crate) fn by_id(&self, id: JobId) -> Option<usize> {
+        self.ids.get(&id).copied()
+    }
+
+    /// A job is known under another id, too.
+    pub(crate) fn alias(&mut self, id: JobId, of: JobId) {
+        if let Some(job) = self.by_id(of) {
+            self.ids.insert(id, job);
+        }
+    }
+
+    /// The number of an attempt that the platform makes.
+    pub(crate) fn attempt(&mut self, job: JobId, id: AttemptId, snapshot: u64) -> Option<usize> {
+        let job = self.by_id(job)?;
+        let next = self.attempts.len();
+        let number = *self.tries.entry(id).or_insert(next);
+        if number == next {
+            let (reads, scans) = Default::default();
+            self.attempts.push(Attempt { job, id, snapshot, reads, scans, writes: None });
+        }
+        Some(number)
+    }
+
     /// Somebody was told how a job ended.
     pub(crate) fn learn(
         &mut self,
@@ -214,7 +283,9 @@ impl Jobs {
             Some(_) => Ok(()),
             None => {
                 job.outcome = Some(outcome.clone());
-                job.told_us = at_us;
+                if job.told_us == 0 {
+                    job.told_us = at_us;
+                }
                 Ok(())
             }
         }

@@ -1,7 +1,7 @@
 //! Clients: what they ask, what they are told, and that they are told in time.
 
 use super::{Happening, World};
-use crate::broker::{Message, Party};
+use crate::broker::{Inbox, Message, Party};
 use crate::client::{PATIENCE_US, Purpose, text};
 use crate::clock::right;
 use crate::job::Look;
@@ -32,7 +32,7 @@ impl World {
                 ClientEffect::Send { to, id, turn } => {
                     let request = self.clients[client].router.request(id).cloned();
                     if let Some(request) = request {
-                        self.request(client, to, turn, request);
+                        self.request(Inbox::client(client as u64), to, turn, request);
                     }
                 }
                 ClientEffect::Answer { caller, result } => self.answered(client, caller, result),
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    pub(super) fn request(&mut self, client: usize, to: Target, turn: u64, request: Request) {
+    pub(super) fn request(&mut self, from: Inbox, to: Target, turn: u64, request: Request) {
         let listens: Vec<usize> = (0..self.hosts.len())
             .filter(|host| {
                 let here = &self.hosts[*host];
@@ -60,10 +60,9 @@ impl World {
                 })
             })
             .collect();
-        let me = Party::Client(client as u64);
-        let from = client as u64;
+        let Inbox { of: me, boot } = from;
         match (&to, listens.as_slice()) {
-            (_, []) => self.send(me, me, Message::Nobody { to, turn }),
+            (_, []) => self.send(me, me, Message::Nobody { boot, to, turn }),
             (Target::Replica(_), some) => {
                 let host = some[self.rng.random_range(0..some.len())];
                 let message = Message::Request { from, request: Box::new(request) };
@@ -132,10 +131,10 @@ impl World {
         let partition = parsed.partition(self.plan.partitions);
         let request = Request { id, partition, ask };
         let host = self.rng.random_range(0..self.hosts.len());
-        let from = client as u64;
+        let from = Inbox::client(client as u64);
         let message = Message::Request { from, request: Box::new(request) };
         self.tally.count("reads at a snapshot, of any replica");
-        self.send(Party::Client(from), Party::Node(host), message);
+        self.send(from.of, Party::Node(host), message);
     }
 
     pub(super) fn answered(&mut self, client: usize, caller: u64, result: Result<Tell, Fault>) {

@@ -25,8 +25,9 @@ impl World {
                 Effect::Append { frame, entries } => self.write(host, boot, frame, entries),
                 Effect::Apply { batch, changes } => self.apply(host, boot, batch, changes),
                 Effect::Reply { to, response } => {
-                    let message = Message::Response(Box::new(response));
-                    self.send(me, Party::Client(to), message);
+                    self.note(|| format!("s{host} tells {} {response:?}", to.of));
+                    let response = Box::new(response);
+                    self.send(me, to.of, Message::Response { boot: to.boot, response });
                 }
                 Effect::Gossip(digest) => {
                     for other in 0..self.hosts.len() {
@@ -197,8 +198,9 @@ impl World {
         let load = Load::Storage { partitions: self.plan.partitions, led: led.collect() };
         let (node, boot) = (here.node.clone(), process.boot);
         let heartbeat = Heartbeat { node, boot, draining: false, load };
-        for client in 0..self.clients.len() {
-            let to = Party::Client(client as u64);
+        let heartbeat = Box::new(heartbeat);
+        let clients = (0..self.clients.len()).map(|client| Party::Client(client as u64));
+        for to in clients.chain(self.platform.parties()).collect::<Vec<_>>() {
             self.send(Party::Node(host), to, Message::Heartbeat(heartbeat.clone()));
         }
     }

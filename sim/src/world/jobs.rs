@@ -2,10 +2,10 @@
 //! lost. Some are taken for lost and begun anew although they are not.
 
 use super::{Happening, World};
-use crate::broker::{Message, Party};
+use crate::broker::{Inbox, Message, Party};
 use crate::client::{Client, PATIENCE_US, Purpose, text};
 use crate::clock::right;
-use crate::job::{Aim, Attempt, DIRECT, Job, PLACES, place};
+use crate::job::{Aim, Attempt, DIRECT, Job, PLACES, Path, place};
 use catena_protocol::chain::Isolation;
 use catena_protocol::message::commit::{Commit, Decided, End};
 use catena_protocol::message::read::{At, Read, Scan};
@@ -56,13 +56,19 @@ impl World {
         if aim != Aim::Audit {
             keys.truncate(self.rng.random_range(2..=4));
         }
-        let id = JobId::random(self.rng.random(), right(self.at_us).wall_us, self.rng.random());
+        let path = self.path();
+        let id = match path {
+            Path::Direct => {
+                JobId::random(self.rng.random(), right(self.at_us).wall_us, self.rng.random())
+            }
+            Path::Run | Path::Shared | Path::Queued => self.platform_id(path),
+        };
         self.tally.count("jobs");
         let isolation = match self.rng.random_ratio(self.plan.of_snapshot, 100) {
             true => Isolation::Snapshot,
             false => Isolation::Serializable,
         };
-        self.jobs.jobs.push(Job {
+        let job = self.jobs.begin(Job {
             id,
             client,
             aim,
@@ -73,6 +79,11 @@ impl World {
             told_us: 0,
             after: 0,
             lost: None,
+            path,
+            told: Vec::new(),
+            accepted: false,
+            recorded: true,
+            request: None,
         });
         if self.rng.random_bool(0.5) {
             self.look_at(client);
@@ -80,7 +91,10 @@ impl World {
         if self.rng.random_bool(0.2) && !self.plan.hot {
             self.put_on_shelf(client);
         }
-        self.attempt_begins(self.jobs.jobs.len() - 1);
+        match path {
+            Path::Direct => self.attempt_begins(job),
+            Path::Run | Path::Shared | Path::Queued => self.call(job),
+        }
     }
 
     /// Somebody puts something on a shelf, without a job.
@@ -181,10 +195,10 @@ impl World {
         let id = u64::MAX - self.next;
         self.next += 1;
         self.job_reads.insert(id, (attempt, key));
-        let from = self.jobs.jobs[self.jobs.attempts[attempt].job].client as u64;
+        let from = Inbox::client(self.jobs.jobs[self.jobs.attempts[attempt].job].client as u64);
         let host = self.rng.random_range(0..self.hosts.len());
         let request = Box::new(Request { id, partition, ask });
-        self.send(Party::Client(from), Party::Node(host), Message::Request { from, request });
+        self.send(from.of, Party::Node(host), Message::Request { from, request });
         self.after(REPLICA_US, Happening::ReplicaSilent { id });
     }
 

@@ -6,6 +6,7 @@
 //! traffic   messages on their way
 //! asks      clients: what they ask, what they are told
 //! jobs      jobs: they read, commit, lose, begin anew
+//! platform  the same jobs through schedulers and workers
 //! strikes   faults begin and end
 //! recover   everything heals and must make progress
 //! judge     what the clients saw, at the end
@@ -16,12 +17,13 @@ mod effects;
 mod jobs;
 mod judge;
 mod nodes;
+mod platform;
 mod recover;
 mod strikes;
 mod traffic;
 
 use self::effects::HEARTBEAT_US;
-use crate::broker::{Broker, Message, Party};
+use crate::broker::{Broker, Inbox, Message, Party};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::fault::FaultKind;
@@ -29,6 +31,7 @@ use crate::host::Host;
 use crate::job::Jobs;
 use crate::outcome::Failure;
 use crate::plan::Plan;
+use crate::platform::Platform;
 use crate::tally::Tally;
 use crate::watch::Watch;
 use catena_client::machine::Input as ClientInput;
@@ -66,6 +69,12 @@ enum Happening {
     Arrives {
         from: Party,
         to: Party,
+        message: Message,
+    },
+    /// What came while a process stood still; it is lost with that process.
+    ArrivesLate {
+        from: Party,
+        to: Inbox,
         message: Message,
     },
     Written {
@@ -120,6 +129,8 @@ enum Happening {
         host: usize,
         boot: u64,
     },
+    /// Something happens to schedulers, workers, the durable queue, or their callers.
+    Platform(platform::Event),
     Strikes(FaultKind),
     StrikesAt(FaultKind, usize),
     Ends(FaultKind, usize),
@@ -140,6 +151,7 @@ struct World {
     snapshots: Vec<SnapshotRead>,
     finals: BTreeMap<String, FinalRead>,
     jobs: Jobs,
+    platform: Platform,
     /// Reads of jobs that some replica was asked directly.
     job_reads: BTreeMap<u64, (usize, String)>,
     tally: Tally,
@@ -153,8 +165,7 @@ struct World {
 pub fn run(plan: Plan, trace: bool) -> Run {
     let mut world = World::new(plan, trace);
     world.begin();
-    let end = world.plan.faults_us;
-    world.go_until(end);
+    world.go_on();
     if world.failure.is_none() {
         world.heal();
         world.recover();
@@ -217,6 +228,7 @@ impl World {
             snapshots: Vec::new(),
             finals: BTreeMap::new(),
             jobs: Jobs { take_turns: plan.hot, ..Jobs::default() },
+            platform: Platform::default(),
             job_reads: BTreeMap::new(),
             tally: Tally::default(),
             trace: trace.then(String::new),
@@ -259,6 +271,7 @@ impl World {
         for kind in FaultKind::ALL {
             self.next_strike(kind);
         }
+        self.found_platform();
     }
 
     fn go_until(&mut self, end_us: u64) {
@@ -277,6 +290,11 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Arrives { from, to, message } => self.arrive(from, to, message),
+            Happening::ArrivesLate { from, to, message } => {
+                if self.lives(to) {
+                    self.arrive(from, to.of, message);
+                }
+            }
             Happening::Written { host, boot } => self.written(host, boot),
             Happening::Applied { host, boot } => self.applied(host, boot),
             Happening::Wakes { host, boot, alarm } => {
@@ -310,6 +328,7 @@ impl World {
             Happening::ReplicaSilent { id } => self.replica_told(id, None),
             Happening::Boots { host } => self.start(host),
             Happening::Exits { host, boot } => self.exit(host, boot),
+            Happening::Platform(event) => self.platform_event(event),
             Happening::Strikes(kind) => self.strike(kind),
             Happening::StrikesAt(kind, host) => self.strike_at(kind, host),
             Happening::Ends(kind, host) => self.end(kind, host),

@@ -173,8 +173,7 @@ impl World {
     fn look_at_replies(&mut self, host: usize, now: Now, effects: &[Effect<Caller>]) {
         for effect in effects {
             let Effect::Reply { to, response } = effect else { continue };
-            let client = usize::try_from(*to).unwrap_or(usize::MAX);
-            let wants_the_past = self.clients[client].wants_the_past(response.id);
+            let wants_the_past = self.wants_the_past(*to, response.id);
             if let Err((rule, what)) = Watch::told(now, wants_the_past, &response.tell) {
                 let name = self.hosts[host].node.clone();
                 self.fail(rule, format!("{name}: {what}"));
@@ -186,9 +185,9 @@ impl World {
 fn input_name(input: &Input<Caller>) -> String {
     match input {
         Input::Requests(requests) => {
-            let asked = requests.iter().map(|(client, request)| {
+            let asked = requests.iter().map(|(from, request)| {
                 let Request { id, partition, ask } = request;
-                format!("c{client} {id} p{partition} {ask:?}")
+                format!("{} {id} p{partition} {ask:?}", from.of)
             });
             format!("requests {}", asked.collect::<Vec<_>>().join(", "))
         }

@@ -1,12 +1,37 @@
-//! The end of a run: everything heals, and must make progress.
+//! The end of a run: when enough was done everything heals, and must make progress.
 
 use super::World;
 use super::asks::ANSWERED;
 use crate::client::{Client, Purpose};
 use crate::clock::right;
 use crate::fault::FaultKind;
+use crate::tally::Tally;
+
+/// How much longer jobs may take to end than everything else, in microseconds.
+const JOBS_US: u64 = 30_000_000;
+
+/// A run that is to have more jobs and operations than this has at least so many of each, if it
+/// takes no more than so many times as long as planned.
+const ENOUGH: u64 = 500;
+const LONGEST: u64 = 4;
 
 impl World {
+    /// Faults go on for their time, and until enough was done in spite of them.
+    pub(super) fn go_on(&mut self) {
+        let mut end = self.plan.faults_us;
+        self.go_until(end);
+        let most = end * LONGEST;
+        let lacks = |what, wanted: u64, tally: &Tally| tally.of(what) < wanted.min(ENOUGH);
+        while self.failure.is_none()
+            && end < most
+            && (lacks("jobs", self.plan.jobs, &self.tally)
+                || lacks("operations", self.plan.operations, &self.tally))
+        {
+            end += 1_000_000;
+            self.go_until(end);
+        }
+    }
+
     pub(super) fn heal(&mut self) {
         self.note(|| "everything heals".to_owned());
         self.healed = true;
@@ -18,6 +43,7 @@ impl World {
             }
             self.start(host);
         }
+        self.heal_platform();
     }
 
     /// Everything must make progress: every partition is led, every operation ends, every replica
@@ -26,6 +52,8 @@ impl World {
         let begin = self.at_us;
         let end = begin + self.plan.heal_us;
         self.go_until(begin + self.plan.heal_us * 3 / 4);
+        self.let_jobs_end();
+        let end = end.max(self.at_us + self.plan.heal_us / 4);
         for number in 0..self.plan.load.keys {
             let key = format!("key-{number}");
             let now = right(self.at_us);
@@ -42,10 +70,22 @@ impl World {
         }
     }
 
+    /// Jobs have until their deadlines, and what is lost of the queue comes again.
+    fn let_jobs_end(&mut self) {
+        let most = self.at_us + JOBS_US;
+        while self.failure.is_none() && self.at_us < most && self.platform_has_recovered().is_err()
+        {
+            self.go_until(self.at_us + 1_000_000);
+        }
+    }
+
     pub(super) fn check_recovered(&mut self) {
         if let Some(client) = self.clients.iter().find(|client| !client.open.is_empty()) {
             let what = format!("client {} still waits: {:?}", client.id, client.open);
             return self.fail(ANSWERED, what);
+        }
+        if let Err(what) = self.platform_has_recovered() {
+            return self.fail("everything recovers", what);
         }
         for number in 0..self.plan.partitions {
             if let Err(what) = self.has_recovered(number) {

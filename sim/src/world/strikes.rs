@@ -128,7 +128,10 @@ impl World {
             FaultKind::CutIn => line.cut_in = true,
             FaultKind::CutOut => line.cut_out = true,
             FaultKind::CutBoth => self.cut(host),
-            FaultKind::CutAll => (0..self.hosts.len()).for_each(|host| self.cut(host)),
+            FaultKind::CutAll => {
+                (0..self.hosts.len()).for_each(|host| self.cut(host));
+                self.platform.parties().for_each(|party| self.cut_party(party));
+            }
             FaultKind::Split => self.split(),
             FaultKind::Link => self.sever_link(host),
             FaultKind::SlowConsumer => line.overrun_ppm = self.rng.random_range(100_000..900_000),
@@ -160,8 +163,9 @@ impl World {
     /// The broker falls apart: nodes and clients are on either side.
     fn split(&mut self) {
         let nodes = (0..self.hosts.len()).map(Party::Node);
+        let platform = self.platform.parties().chain([Party::Queue]);
         let parties: Vec<Party> =
-            nodes.chain(self.clients.iter().map(|c| Party::Client(c.id))).collect();
+            nodes.chain(self.clients.iter().map(|c| Party::Client(c.id))).chain(platform).collect();
         let sides: Vec<bool> = parties.iter().map(|_| self.rng.random_bool(0.5)).collect();
         for (from, here) in parties.iter().zip(&sides) {
             for (to, _) in parties.iter().zip(&sides).filter(|(_, there)| *there != here) {
@@ -221,7 +225,10 @@ impl World {
         let here = &mut self.hosts[host];
         match kind {
             FaultKind::CutIn | FaultKind::CutOut | FaultKind::CutBoth => self.reconnect(host),
-            FaultKind::CutAll => (0..self.hosts.len()).for_each(|host| self.reconnect(host)),
+            FaultKind::CutAll => {
+                (0..self.hosts.len()).for_each(|host| self.reconnect(host));
+                self.platform.parties().for_each(|party| self.reconnect_party(party));
+            }
             FaultKind::Split | FaultKind::Link => self.broker.join(),
             FaultKind::SlowConsumer => self.broker.line(Party::Node(host)).overrun_ppm = 0,
             FaultKind::WallStop => here.clock.stopped_us = None,

@@ -48,7 +48,8 @@ impl Worker {
 
     pub(super) fn run(&mut self, step: Step, chain: Arc<Chain>, out: &mut Vec<Effect>) {
         let Step { assignment, index, payload, effects } = step;
-        let (job, snapshot, hash) = (assignment.job, assignment.snapshot, assignment.chain);
+        let (job, attempt) = (assignment.job, assignment.attempt);
+        let (snapshot, hash) = (assignment.snapshot, assignment.chain);
         let trace = assignment.trace.clone();
         let token = self.steps.insert(Held::new(assignment, index, Arc::clone(&chain)));
         out.push(Effect::Run(Run {
@@ -57,6 +58,7 @@ impl Worker {
             hash,
             index,
             job,
+            attempt,
             snapshot,
             trace,
             payload,

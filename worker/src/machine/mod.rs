@@ -137,6 +137,8 @@ pub struct Run {
     pub index: u8,
     /// The job.
     pub job: JobId,
+    /// This try at it.
+    pub attempt: AttemptId,
     /// When its reads are.
     pub snapshot: Timestamp,
     /// W3C trace context.
