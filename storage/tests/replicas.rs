@@ -402,6 +402,18 @@ fn the_preferred_primary_gets_its_partition_back_and_nothing_is_lost() {
     assert_eq!(value(&cluster.ask(primary, read("{t}a", At::Latest))), Some("x".into()));
 }
 
+/// Each strict read makes it speak at once; that must not put off what it looks after now and then.
+#[test]
+fn a_primary_that_is_asked_all_the_time_notices_that_it_is_alone() {
+    let (mut cluster, primary, _) = led();
+    cluster.replicas[primary].cut = true;
+    for _ in 0..60 {
+        cluster.send(primary, read("{t}a", At::Strict));
+        cluster.advance(50_000);
+    }
+    assert!(!cluster.leads(primary, partition()));
+}
+
 /// What a majority heard before the read came does not count for it.
 #[test]
 fn a_strict_read_waits_for_a_majority_that_was_asked_after_it_came() {

@@ -468,6 +468,19 @@ fn the_past_is_forgotten_piece_by_piece() {
     assert_eq!(value(&rig.ask(read("gone", At::Latest))), None);
 }
 
+/// Who stands in line or waits for another job is looked after at every beat, also where there is
+/// nobody to speak to.
+#[test]
+fn a_node_alone_looks_after_those_who_wait_ten_times_a_second() {
+    let mut rig = Rig::new();
+    for _ in 0..100 {
+        rig.advance(30_000);
+        rig.ask(read("a", At::Latest));
+        let next = rig.node.next_deadline().unwrap();
+        assert!(next > rig.now.mono_us && next <= rig.now.mono_us + 100_000);
+    }
+}
+
 /// The horizon follows the longest deadline that schedulers tell of, and comes back to what is set
 /// when no job that began under it can be under way any more.
 #[test]

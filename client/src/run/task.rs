@@ -243,16 +243,12 @@ fn result_of(job: JobId, message: Message) -> Input<Caller> {
     let version = headers.and_then(|headers| headers.get(edge::VERSION)?.as_str().parse().ok());
     let version = Timestamp(version.unwrap_or(0));
     let result = match fault_of(headers) {
-        // Who is asked cannot tell now; an outcome has a version.
-        Some(fault) if version == Timestamp::ZERO && is_passing(fault.code) => {
+        // Who is asked cannot tell now, or not yet: an outcome has a version.
+        Some(_) if version == Timestamp::ZERO => {
             return Input::Known { job, known: Known::Nobody };
         }
         Some(fault) => Answer::Fault(fault),
         None => Answer::Result(Blob(message.payload)),
     };
     Input::Finished(Finished { job, version, result, explained: None })
-}
-
-const fn is_passing(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::TooBusy)
 }

@@ -236,7 +236,10 @@ impl<C> Node<C> {
         if now.mono_us < self.beat_us && !self.beat_soon {
             return;
         }
-        self.beat_us = now.mono_us + BEAT_US;
+        // What goes out in between does not put off what is looked after at every beat.
+        if now.mono_us >= self.beat_us {
+            self.beat_us = now.mono_us + BEAT_US;
+        }
         self.beat_soon = false;
         if self.settings.founders.len() < 2 && self.others.is_empty() {
             return;

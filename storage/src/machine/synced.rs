@@ -108,7 +108,7 @@ impl<C> Node<C> {
             .first_key_value()
             .map(|(version, _)| now.mono_us + version.0.saturating_sub(now.wall_us).max(EARLY_US));
         let elections = self.partitions.iter().filter_map(|partition| partition.due_us());
-        let beat = (self.settings.founders.len() > 1).then_some(self.beat_us);
+        let beat = Some(self.beat_us);
         let retention = Some(self.retention.deadline_us());
         let tend = (self.tend_us != u64::MAX).then_some(self.tend_us);
         self.deadline_us = [early, retention, self.apply_deadline_us(now), beat, tend]

@@ -294,8 +294,8 @@ impl Cluster {
     pub fn put_together(&mut self) {
         let mut together: Vec<(usize, usize, Mail)> = Vec::new();
         for (from, to, mail) in self.mail.drain(..) {
-            let same = together.iter_mut().filter(|(a, b, _)| (*a, *b) == (from, to));
-            let joined = same.map(|(.., first)| first.join(&mail)).any(|joined| joined);
+            let mut same = together.iter_mut().filter(|(a, b, _)| (*a, *b) == (from, to));
+            let joined = same.any(|(.., first)| first.join(&mail));
             if !joined {
                 together.push((from, to, mail));
             }
