@@ -113,8 +113,8 @@ impl Queue {
     /// Takes a message; if it is none that makes a job, it is thrown away with a line in the log.
     pub(crate) fn take(&mut self, from: FromQueue) -> Option<Submission> {
         let FromQueue { chain, message, permit } = from;
-        let (delivered, sequence) = match message.info() {
-            Ok(info) => (info.delivered, info.stream_sequence),
+        let (delivered, sequence, stored_ms) = match message.info() {
+            Ok(info) => (info.delivered, info.stream_sequence, stored_ms(&info)),
             Err(error) => {
                 warn!(%chain, %error, "a message on the queue has no delivery facts");
                 return None;
@@ -123,7 +123,7 @@ impl Queue {
         let (message, acker) = message.split();
         self.last_token += 1;
         let token = self.last_token;
-        let source = Source::Queue { token, again: delivered > 1 };
+        let source = Source::Queue { token, again: delivered > 1, stored_ms };
         match edge::described(chain.as_str(), &message, source) {
             Ok(mut submission) => {
                 submission.named_by(&self.settings.name, sequence);
@@ -291,4 +291,9 @@ async fn answer(link: &Link, reply: Subject, job: JobId, published: Result<bool,
         }
         Err(fault) => catena_link::reply_fault(&link.client, reply, &fault, &facts).await,
     }
+}
+
+/// When a message was put on the queue, in milliseconds of the wall clock.
+fn stored_ms(info: &async_nats::jetstream::message::Info<'_>) -> u64 {
+    u64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
 }

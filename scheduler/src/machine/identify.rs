@@ -72,11 +72,16 @@ impl Scheduler {
                 partitions
             )));
         }
-        let kept_ms = match source {
-            Source::Run(_) => limit::OUTCOME_RUN_MS,
-            Source::Enqueue(_) | Source::Queue { .. } => limit::OUTCOME_SUBMIT_MS,
+        // An id that stands for a key does not say its age, and its home does not refuse it: it must
+        // not be begun when its end would come after the outcome of an earlier attempt is gone.
+        let (since_ms, kept_ms) = match source {
+            Source::Run(_) => (job.submitted_ms(), limit::OUTCOME_RUN_MS),
+            Source::Enqueue(_) => (job.submitted_ms(), limit::OUTCOME_SUBMIT_MS),
+            Source::Queue { stored_ms, .. } => {
+                (Some(*stored_ms), limit::OUTCOME_SUBMIT_MS - limit::DEADLINE_MAX_MS)
+            }
         };
-        let age_ms = job.submitted_ms().map_or(0, |ms| (now.wall_us / 1000).saturating_sub(ms));
+        let age_ms = since_ms.map_or(0, |ms| (now.wall_us / 1000).saturating_sub(ms));
         if age_ms > kept_ms {
             return Err(Fault::bad_request(format!(
                 "job `{job}` was submitted {} s ago, and its outcome is kept for {} s only; \

@@ -87,6 +87,8 @@ pub enum Source {
         token: u64,
         /// Whether it was delivered before, so that an outcome may exist.
         again: bool,
+        /// When it was put on the queue, in milliseconds of the wall clock.
+        stored_ms: u64,
     },
 }
 

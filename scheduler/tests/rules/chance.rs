@@ -147,7 +147,11 @@ impl World {
         self.next += 1;
         let source = if queued {
             self.tokens.insert(self.next, 0);
-            Source::Queue { token: self.next, again: wait_ms.is_multiple_of(3) }
+            Source::Queue {
+                token: self.next,
+                again: wait_ms.is_multiple_of(3),
+                stored_ms: self.rig.now.wall_us / 1_000,
+            }
         } else {
             let inbox = format!("inbox.{}", self.next);
             self.asked.insert(inbox.clone());

@@ -1,14 +1,17 @@
-use crate::rig::{Rig, job, operator_failed, run};
+use crate::rig::{Rig, WALL_US, job, operator_failed, run};
 use bytes::Bytes;
 use catena_protocol::message::assign::Reply;
 use catena_protocol::message::commit::End;
 use catena_protocol::message::finish::{Answer, AttemptEnd};
 use catena_protocol::message::store::{Ask, Tell};
-use catena_protocol::{Code, Fault, Timestamp, limit};
+use catena_protocol::{Code, Fault, JobId, Timestamp, limit};
 use catena_scheduler::machine::{Effect, Identity, Input, Source, Submission};
 
 fn from_queue(n: u64, again: bool) -> Submission {
-    Submission { source: Source::Queue { token: n, again }, ..run(n, "pure") }
+    Submission {
+        source: Source::Queue { token: n, again, stored_ms: WALL_US / 1_000 },
+        ..run(n, "pure")
+    }
 }
 
 fn caller(n: u64, inbox: &str) -> Submission {
@@ -228,6 +231,33 @@ fn a_run_job_ends_while_its_outcome_would_be_kept() {
     let deadlines = rig.steps().into_iter().map(|step| step.assignment.deadline);
     let after = |ms| Timestamp(rig.now.wall_us).plus_ms(ms);
     assert_eq!(deadlines.collect::<Vec<_>>(), [after(570_000), after(deadline_ms)]);
+}
+
+/// An idempotency key does not say how old it is; the message does.
+#[test]
+fn a_message_that_is_older_than_outcomes_is_not_run() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let stored = |hours: u64| Submission {
+        identity: Identity::Given { job: JobId::keyed(1, "c", None, "k"), keyed: true },
+        source: Source::Queue {
+            token: hours,
+            again: false,
+            stored_ms: WALL_US / 1_000 - hours * 3_600_000,
+        },
+        ..run(1, "writing")
+    };
+    rig.submit(stored(24));
+    assert_eq!(rig.steps(), []);
+    let asks = rig.asks();
+    let [Ask::Commit(commit)] = &asks[..] else { panic!("{asks:?}") };
+    assert!(
+        matches!(&commit.end, End::Failed(fault) if fault.message.contains("nothing was started"))
+    );
+    rig.commit(commit);
+    assert_eq!(rig.releases(), [(24, true)]);
+    rig.submit(stored(22));
+    rig.step();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is sent of jobs on their way through the platform.
 
+use super::queue::Queued;
 use super::scheduler::Verb;
 use crate::broker::Inbox;
 use bytes::Bytes;
@@ -50,8 +51,8 @@ pub(crate) enum Dispatch {
     Publish { number: u64, job: Box<Queueing>, from: Inbox },
     /// It is there.
     Published { boot: u64, number: u64 },
-    /// A job from the durable queue: how often it has been delivered.
-    Deliver { sequence: u64, delivered: u64, job: Box<Queueing> },
+    /// A message from the durable queue.
+    Deliver { sequence: u64, message: Box<Queued> },
     /// The outcome of a queued job is durable.
     Acknowledge { sequence: u64 },
     /// It is to come again after so many microseconds.

@@ -29,7 +29,7 @@ pub(crate) use desk::{Desk, Fact, Wish};
 pub(crate) use dispatch::Dispatch;
 pub(crate) use operators::run as run_operator;
 pub(crate) use post::Post;
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Queue, Queued};
 pub(crate) use scheduler::{Inquiry, SchedulerAtWork, Verb};
 pub use slip::Slip;
 pub(crate) use task::{DEADLINE_MS, Failing, Task, chains, offers};

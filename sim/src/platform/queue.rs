@@ -23,6 +23,7 @@ pub(crate) struct Queue {
 pub(crate) struct Queued {
     pub(crate) job: Queueing,
     pub(crate) delivered: u64,
+    pub(crate) stored_us: u64,
     /// When it is to be delivered (again).
     due_us: u64,
 }
@@ -32,7 +33,8 @@ impl Queue {
     pub(crate) fn store(&mut self, job: Queueing, now_us: u64) {
         if self.ids.insert(job.job) {
             self.last += 1;
-            self.messages.insert(self.last, Queued { job, delivered: 0, due_us: now_us });
+            let (stored_us, due_us) = (now_us, now_us);
+            self.messages.insert(self.last, Queued { job, delivered: 0, stored_us, due_us });
         }
     }
 

@@ -89,6 +89,7 @@ impl World {
             trace: None,
             inline: None,
             explain: false,
+            may_move: of.path == Path::Run,
         };
         let call = &mut self.jobs.jobs[job];
         call.recorded = of.path != Path::Run || of.aim != Aim::Audit;
@@ -153,6 +154,9 @@ impl World {
             Effect::AskStatus { job } => self.ask_about(client, job, Verb::Status),
             Effect::AskResult { job } => self.ask_about(client, job, Verb::Result),
             Effect::Answer { caller, result } => self.call_answered(client, caller, result),
+            Effect::Elsewhere { pointer, .. } => {
+                self.fail("home", format!("a chain without a key points to `{pointer}`"));
+            }
         }
     }
 

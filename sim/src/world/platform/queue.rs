@@ -61,8 +61,8 @@ impl World {
             let Some((sequence, message)) = self.platform.queue.take_due(self.at_us) else {
                 return;
             };
-            let (delivered, job) = (message.delivered, Box::new(message.job));
-            self.dispatch(Party::Queue, to, Dispatch::Deliver { sequence, delivered, job });
+            let message = Box::new(message);
+            self.dispatch(Party::Queue, to, Dispatch::Deliver { sequence, message });
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Event;
 use crate::broker::{Inbox, Message, Party};
-use crate::platform::{Dispatch, Errand, Slip};
+use crate::clock::right;
+use crate::platform::{Dispatch, Errand, Queued, Slip};
 use crate::world::{Happening, World};
 use catena_client::machine::Input as ClientInput;
 use catena_protocol::message::assign::Reply;
@@ -13,7 +14,7 @@ use catena_protocol::message::heartbeat::{Heartbeat, Load};
 use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::submit::Submit;
 use catena_protocol::{Fault, JobId, Name, NodeId};
-use catena_scheduler::machine::{Called, Effect, Identity, Input, Queueing, Source, Submission};
+use catena_scheduler::machine::{Called, Effect, Identity, Input, Source, Submission};
 use rand::Rng;
 
 /// How long one question to a home is tried, in microseconds.
@@ -160,7 +161,8 @@ impl World {
         let post = &self.platform.schedulers[at];
         let Some(life) = &post.life else { return };
         let jobs = u32::try_from(life.at.machine.jobs()).unwrap_or(u32::MAX);
-        let load = Load::Scheduler { jobs };
+        let longest_ms = life.at.machine.longest_deadline_ms();
+        let load = Load::Scheduler { jobs, longest_ms };
         let (node, boot, draining) = (post.id.clone(), life.boot, life.draining);
         let heartbeat = Box::new(Heartbeat { node, boot, draining, load });
         for worker in 0..self.platform.workers.len() {
@@ -197,15 +199,16 @@ impl World {
                 self.owner_told(at, inquiry, standing.is_some());
             }
             Dispatch::Published { boot: of, number } if of == boot => self.published(at, number),
-            Dispatch::Deliver { sequence, delivered, job } => {
-                self.delivered(at, sequence, delivered, *job);
+            Dispatch::Deliver { sequence, message } => {
+                self.delivered(at, sequence, *message);
             }
             _ => {}
         }
     }
 
     /// A job from the durable queue.
-    fn delivered(&mut self, at: usize, sequence: u64, delivered: u64, job: Queueing) {
+    fn delivered(&mut self, at: usize, sequence: u64, message: Queued) {
+        let Queued { job, delivered, stored_us, .. } = message;
         let who = Party::Scheduler(at);
         let Some(life) = &mut self.platform.schedulers[at].life else { return };
         let token = life.at.number();
@@ -214,6 +217,7 @@ impl World {
         if self.plan.slip == Some(Slip::AcknowledgeWhenTaken) {
             self.dispatch(who, Party::Queue, Dispatch::Acknowledge { sequence });
         }
+        let stored_ms = right(stored_us).wall_us / 1_000;
         let submission = Submission {
             identity: Identity::Given { job: job.job, keyed: false },
             called: job.called,
@@ -223,7 +227,7 @@ impl World {
             after: job.after,
             trace: None,
             explain: false,
-            source: Source::Queue { token, again: delivered > 1 },
+            source: Source::Queue { token, again: delivered > 1, stored_ms },
         };
         self.scheduler(at, Input::Submit(submission));
     }
@@ -258,7 +262,10 @@ impl World {
 
 fn submission(chain: Name, submit: Submit, source: Source) -> Submission {
     Submission {
-        identity: Identity::Given { job: submit.job, keyed: submit.keyed },
+        identity: match submit.may_move {
+            true => Identity::Proposed { job: submit.job },
+            false => Identity::Given { job: submit.job, keyed: submit.keyed },
+        },
         called: Called::Named(chain),
         input: submit.input.0,
         deadline_ms: submit.timeout_ms,
