@@ -109,8 +109,9 @@ impl Plan {
             Bug::InquiredTooEarly => {
                 plan.jobs(&[]);
                 plan.short_reigns();
+                plan.only(&[(FaultKind::PowerCut, 1_200), (FaultKind::Split, 2_000)]);
                 plan.partitions = 2;
-                plan.jobs = 900;
+                plan.jobs = 2_500;
             }
             Bug::ServeAtOnce
             | Bug::TruncateToCommit

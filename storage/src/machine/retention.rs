@@ -51,7 +51,10 @@ impl Retention {
 
     /// How long old versions are kept, in milliseconds.
     fn keeps_ms(self, settings: &Settings) -> u64 {
-        settings.retention_ms.max(self.longest_ms + RETENTION_MARGIN_MS)
+        match self.longest_ms {
+            0 => settings.retention_ms,
+            longest_ms => settings.retention_ms.max(longest_ms + RETENTION_MARGIN_MS),
+        }
     }
 }
 
