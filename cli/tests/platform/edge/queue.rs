@@ -3,9 +3,11 @@
 
 use crate::support::Platform;
 use async_nats::jetstream;
+use catena_protocol::JobId;
 use catena_testing::within;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 type Headers = BTreeMap<String, String>;
 
@@ -62,15 +64,16 @@ async fn a_job_on_the_queue_has_these_headers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_with_these_headers_is_run() {
     let platform = Platform::start().await;
-    let job = "00051111-1111-8111-9111-111111111111";
+    let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let job = JobId::random(5, u64::try_from(now_us).unwrap(), [0x11; 8]).to_string();
     let context = jetstream::new(platform.client.clone());
     // Makes sure that the stream is there.
     let (_, first) = queued(&platform, "inline", &[("Catena-Chain", "echo")]).await;
     platform.ended(&first).await;
     let mut message = jetstream::message::PublishMessage::build().payload(" later ".into());
     for (name, value) in [
-        ("Catena-Job", job),
-        ("Nats-Msg-Id", job),
+        ("Catena-Job", job.as_str()),
+        ("Nats-Msg-Id", &job),
         ("Catena-Chain", "trim,uppercase"),
         ("Catena-Timeout", "45000ms"),
         ("Catena-After", "1"),
@@ -78,7 +81,7 @@ async fn a_job_with_these_headers_is_run() {
         message = message.header(name, value);
     }
     context.send_publish("catena.queue.inline", message).await.unwrap().await.unwrap();
-    let ended = platform.ended(job).await;
+    let ended = platform.ended(&job).await;
     assert_eq!(ended["result"], "LATER", "{ended}");
     platform.stop().await;
 }
