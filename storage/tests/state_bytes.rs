@@ -146,6 +146,7 @@ fn mark() -> Mark {
         voters: Some(vec![Member { node: NodeId::new("n1").unwrap(), disk: DiskId([5; 16]) }]),
         copying: false,
         floor: Position { epoch: 1, index: 9 },
+        halted: None,
     }
 }
 
