@@ -133,6 +133,14 @@ impl Report {
         struck.map(|((fault, _), _)| fault).collect::<BTreeSet<_>>().len()
     }
 
+    /// Kinds of faults that should have happened and could not here, with the reason.
+    pub fn skipped(&self) -> Vec<String> {
+        let skipped = self.effects.iter().filter_map(|(fault, effect)| {
+            effect.skipped.as_ref().map(|why| format!("{} ({why})", row(fault)))
+        });
+        skipped.collect()
+    }
+
     /// The folder with logs and history, where it was kept.
     pub fn folder(&self) -> Option<&PathBuf> {
         self.folder.as_ref()
@@ -312,6 +320,10 @@ impl fmt::Display for Report {
                 None => writeln!(f)?,
             }
         }
+        let skipped = self.skipped();
+        if !skipped.is_empty() {
+            writeln!(f, "\nSKIPPED, so that this run says nothing of it: {}", skipped.join("; "))?;
+        }
         if self.is_good() {
             writeln!(f)?;
             if !self.ends.is_empty() {
@@ -328,5 +340,25 @@ impl fmt::Display for Report {
             Some(folder) => writeln!(f, "\nlogs and history: {}", folder.display()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_skipped_is_said_and_why() {
+        let event = |fault, skipped: Option<&str>| {
+            let skipped = skipped.map(str::to_owned);
+            Event { fault, most: false, at_us: 0, skipped }
+        };
+        let events = [event(Fault::DiskFull, Some("no room")), event(Fault::Kill, None)];
+        let plan = Plan::new("catena", Vec::new());
+        let text = Report::new(&plan, Seen::default(), None, &events, 1).to_string();
+        let said = "\nSKIPPED, so that this run says nothing of it: disk-full (no room)\n";
+        assert!(text.contains(said), "{text}");
+        let text = Report::new(&plan, Seen::default(), None, &events[1..], 1).to_string();
+        assert!(!text.contains("SKIPPED"), "{text}");
     }
 }

@@ -191,7 +191,10 @@ async fn one_blow(
             cluster.ready().await?;
             None
         }
-        Struck::Skipped(why) => Some(why),
+        Struck::Skipped(why) => {
+            tell(&format!("           {fault} was skipped: {why}"));
+            Some(why)
+        }
     };
     cluster.complaints[complaints..].iter().for_each(|complaint| tell(complaint));
     let all = cluster.nodes.iter().filter(|node| Some(node.role) == fault.role()).count();

@@ -5,15 +5,27 @@ use crate::failure::Failure;
 use crate::fault::Fault;
 use crate::process::signal;
 use crate::proxy::Weather;
-use crate::schedule::Blow;
+use crate::schedule::{Blow, NODES};
+use catena_link::Link;
+use catena_protocol::message::status::NodeStatus;
+use catena_protocol::placement::Member;
+use futures_util::StreamExt;
+use std::collections::BTreeSet;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a node may take to notice that its disk is full or fails. It syncs all the time.
 const NOTICE: Duration = Duration::from_secs(20);
 /// How long a node may take to end when it is asked to.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long it may take until a new disk has all the votes of the lost one.
+const VOTES: Duration = Duration::from_secs(60);
+/// How long storage nodes are waited for that are asked how they are.
+const ANSWERS: Duration = Duration::from_secs(1);
+/// Between two such questions.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What became of a blow.
 pub(crate) enum Struck {
@@ -80,8 +92,11 @@ impl Cluster {
             | Fault::SchedulerKill
             | Fault::KillAll
             | Fault::Term
-            | Fault::Wipe
             | Fault::SyncFails => self.start_again(blow).await?,
+            Fault::Wipe => {
+                self.start_again(blow).await?;
+                self.voted_in(blow).await?;
+            }
         }
         Ok(())
     }
@@ -173,6 +188,45 @@ impl Cluster {
             }
         }
         Ok(Struck::Done)
+    }
+
+    /// Waits until new disks have the votes of the lost ones; complains if that does not happen.
+    async fn voted_in(&mut self, blow: &Blow) -> Result<(), Failure> {
+        let deadline = Instant::now() + VOTES;
+        while !self.all_vote().await? {
+            self.revive().await?;
+            if Instant::now() > deadline {
+                let what = format!("has a new disk, and not all votes with it after {VOTES:?}");
+                blow.nodes.iter().for_each(|number| self.complain(*number, &what, None));
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Whether about every partition the disks decide that the nodes have now, and no others.
+    async fn all_vote(&self) -> Result<bool, Failure> {
+        let nodes = self.statuses().await?;
+        let disks: BTreeSet<&Member> = nodes.iter().map(|node| &node.member).collect();
+        let led = nodes.iter().flat_map(|node| &node.replicas).filter(|replica| replica.serves);
+        let agreed = led.filter(|one| one.voters.iter().collect::<BTreeSet<_>>() == disks);
+        let agreed: BTreeSet<u16> = agreed.map(|replica| replica.partition).collect();
+        let all = nodes.first().map_or(1, |node| usize::from(node.cluster.partitions));
+        Ok(disks.len() == NODES && agreed.len() == all)
+    }
+
+    /// What storage nodes say of themselves; those that do not answer are missing.
+    async fn statuses(&self) -> Result<Vec<NodeStatus>, Failure> {
+        let Link { client, subjects, .. } = self.link();
+        let inbox = client.new_inbox();
+        let answers = client.subscribe(inbox.clone()).await.map_err(io::Error::other)?;
+        let asked = client.publish_with_reply(subjects.cluster_status(), inbox, "".into()).await;
+        asked.map_err(io::Error::other)?;
+        let parsed = answers.map(|answer| serde_json::from_slice(&answer.payload).ok());
+        let all = parsed.take(NODES).collect::<Vec<_>>();
+        let all = timeout(ANSWERS, all).await.unwrap_or_default();
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// A node that ends over a broken disk must do so by itself, with an error. Returns whether it

@@ -107,9 +107,29 @@ impl Wire {
         for end in 0..bytes.len() {
             assert!(codec::decode::<T>(&bytes[..end]).is_err(), "{what} cut at {end}");
         }
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(self.0, "{what} {hex}").unwrap();
+        writeln!(self.0, "{what} {}", hex(&bytes)).unwrap();
     }
+
+    /// A whole message between services, of several items.
+    fn add_batch<T>(&mut self, what: &str, items: &[T])
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + Debug,
+    {
+        let mut batch = codec::Batch::default();
+        items.iter().for_each(|item| batch.push(item));
+        let bytes = batch.finish();
+        assert_eq!(codec::decode_batch::<T>(&bytes).unwrap(), items, "{what} comes back");
+        let read: ciborium::Value = ciborium::from_reader(&bytes[..]).unwrap();
+        assert_eq!(read.as_array().unwrap().len(), items.len(), "{what} is read by ciborium");
+        for end in 0..bytes.len() {
+            assert!(codec::decode_batch::<T>(&bytes[..end]).is_err(), "{what} cut at {end}");
+        }
+        writeln!(self.0, "{what} {}", hex(&bytes)).unwrap();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn jobs(wire: &mut Wire) {
@@ -140,6 +160,12 @@ fn jobs(wire: &mut Wire) {
         "step",
         Step { assignment: Box::new(assignment()), index: 1, payload, effects: effects() },
     );
+    let batch = Assignment { reply: Some(Reply::Batch("_INBOX.x".into())), ..assignment() };
+    let (payload, effects_none) = (Blob::from("in"), Effects::default());
+    wire.add(
+        "step-reply-batch",
+        Step { assignment: Box::new(batch), index: 0, payload, effects: effects_none },
+    );
     wire.add("wanted", Wanted { chain: ChainHash([3; 16]) });
     wire.add("check", Check { operator: name("jq"), settings: "{}".into() });
     wire.add("checked", Checked { fault: Some(fault()) });
@@ -161,6 +187,15 @@ fn jobs(wire: &mut Wire) {
             ],
             step_timeout_ms: 60_000,
             isolation: Isolation::Snapshot,
+        },
+    );
+    wire.add(
+        "chain-latest",
+        Chain {
+            name: name("inline"),
+            steps: vec![step("put", "", Effect::Writing, None)],
+            step_timeout_ms: 1,
+            isolation: Isolation::Latest,
         },
     );
     for (what, end) in [
@@ -278,6 +313,7 @@ fn responses(wire: &mut Wire) {
         ),
         ("tell-busy", Tell::Decided(Decided::Busy { wait_ms: 20 })),
         ("tell-outcome", Tell::Outcome(Some(outcome(End::Failed(fault()))))),
+        ("tell-outcome-none", Tell::Outcome(None)),
         ("tell-not-primary", Tell::NotPrimary { primary: Some(node("n2")) }),
         ("tell-fault", Tell::Fault(fault())),
         ("tell-too-old", Tell::SnapshotTooOld { horizon: Timestamp(5) }),
@@ -487,6 +523,21 @@ fn marks(wire: &mut Wire) {
     wire.add("mark-halted", Mark { halted: Some("differs".to_owned()), ..Mark::default() });
 }
 
+fn faults(wire: &mut Wire) {
+    for code in Code::ALL {
+        wire.add(&format!("code-{code:?}"), code);
+    }
+    assert_eq!(codec::decode::<Code>(&codec::encode(&599_u16)).unwrap(), Code::Internal);
+}
+
+/// What stands in one NATS message: `9f`, the items, `ff`.
+fn batches(wire: &mut Wire) {
+    let read = |id| Request { id, partition: 5, ask: Ask::Outcome(JobId([1; 16])) };
+    wire.add_batch::<Request>("batch-none", &[]);
+    wire.add_batch("batch-one", &[read(9)]);
+    wire.add_batch("batch-three", &[read(9), read(10), read(300)]);
+}
+
 #[test]
 fn messages_have_the_bytes_that_were_agreed() {
     let mut wire = Wire::default();
@@ -499,6 +550,8 @@ fn messages_have_the_bytes_that_were_agreed() {
     gossip(&mut wire);
     letters(&mut wire);
     marks(&mut wire);
+    faults(&mut wire);
+    batches(&mut wire);
     let golden = include_str!("wire.golden");
     if wire.0 != golden {
         // Written for whoever changes the protocol on purpose; see the difference with git.

@@ -258,20 +258,38 @@ mod tests {
         Owner { ids, node, partitions: 64, replicas: 3, members, begun: false }
     }
 
+    /// Whole files, checksums among them, as `storage/FORMAT.md` shows them.
     #[test]
-    fn the_bytes_of_an_identity_are_pinned() {
-        let text = format!(
-            "catena-storage 2\nnode storage-2\ndisk {}\ncluster {}\npartitions 64\nreplicas 3\n\
-             begun false\nmember storage-1 {}\nmember storage-2 {}\nmember storage-3 {}\n",
-            "fe".repeat(16),
-            "07".repeat(16),
-            "01".repeat(16),
-            "02".repeat(16),
-            "03".repeat(16)
-        );
-        assert_eq!(render_owner(&owner()), text);
-        let text = format!("catena-founding 1\nnode a\ndisk {}\n", "05".repeat(16));
-        assert_eq!(render_candidate(&member("a", 5)), text);
+    fn the_bytes_of_the_files_are_pinned() {
+        let disk: DiskId = "fedcba9876543210fedcba9876543210".parse().unwrap();
+        let other = |node, disk: &str| Member { disk: disk.parse().unwrap(), ..member(node, 0) };
+        let me = Member { disk, ..member("storage-1", 0) };
+        let cluster: ClusterId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let owner = Owner {
+            ids: log::Identity { cluster: cluster.0, disk: disk.0 },
+            node: me.node.clone(),
+            members: vec![
+                me.clone(),
+                other("storage-2", "112233445566778899aabbccddeeff00"),
+                other("storage-3", "00ffeeddccbbaa998877665544332211"),
+            ],
+            begun: true,
+            ..owner()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::take(folder.path()).unwrap();
+        let format = include_str!("../FORMAT.md");
+        let is_as_shown = |file: &str| {
+            let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+            let shown = format!("```text\n{text}```\n");
+            assert!(format.contains(&shown), "`{file}` is not in FORMAT.md:\n{text}");
+        };
+        directory.set_candidate(&me).unwrap();
+        is_as_shown("founding");
+        directory.set_owner(&owner).unwrap();
+        is_as_shown("identity");
+        assert_eq!(directory.next_boot(1_790_000_000_000_123).unwrap(), 1_790_000_000_000_123);
+        is_as_shown("boot");
     }
 
     #[test]

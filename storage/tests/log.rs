@@ -3,6 +3,7 @@
 
 use catena_protocol::codec::{Raw, encode};
 use catena_protocol::message::commit::{End, Outcome};
+use catena_protocol::message::prepare::{Intent, TxnId, Unsettled};
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation, Written};
 use catena_protocol::placement::Member;
@@ -412,21 +413,60 @@ fn the_real_disk_does_the_same() {
     assert_eq!(open_with(disk, IDS, SMALL).unwrap().1.last(), expected.last());
 }
 
-/// The bytes of a file as `storage/FORMAT.md` describes them. A file of a version that was ever
-/// released must be read by every later program: then this one is never changed, only others are
-/// added.
-#[test]
-fn the_format_is_what_it_was() {
-    let version = Timestamp(1_790_000_000_000_123);
-    let mutation = |name: &str, change| Mutation { key: Key::new(name).unwrap(), change };
-    let outcome = |end| Outcome {
+const PINNED: Timestamp = Timestamp(1_790_000_000_000_123);
+
+fn mutation(name: &str, change: Change) -> Mutation {
+    Mutation { key: Key::new(name).unwrap(), change }
+}
+
+fn outcome(end: End) -> Outcome {
+    Outcome {
         job: JobId([0x11; 16]),
         attempt: AttemptId([0x22; 16]),
         chain: Name::new("shop").unwrap(),
-        version,
+        version: PINNED,
         end,
-        expires: version.plus_ms(1),
+        expires: PINNED.plus_ms(1),
+    }
+}
+
+/// The bytes of a file as `storage/FORMAT.md` describes them, of these batches. A file of a
+/// version that was ever released must be read by every later program: then it is never changed,
+/// only others are added.
+fn is_pinned(file: &str, batches: &[Vec<LogEntry>]) {
+    let disk = MemoryDisk::default();
+    let (mut log, _) = open(disk.clone()).unwrap();
+    for batch in batches {
+        let entries = batch.iter().map(|one| match one {
+            LogEntry::Record(record) => entry(record),
+            LogEntry::Vote(vote) => Entry::Vote(vote.clone()),
+        });
+        log.append(&entries.collect::<Vec<_>>()).unwrap();
+    }
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, disk.bytes(FIRST).unwrap()).unwrap();
+    }
+    let golden = std::fs::read(path).unwrap();
+    assert_eq!(disk.bytes(FIRST), Some(golden.clone()), "what is written");
+    let old = MemoryDisk::default();
+    old.create(FIRST).unwrap();
+    old.damage(FIRST, golden);
+    assert_eq!(open_all(old, IDS, SEGMENT_BYTES).unwrap().1, batches.concat(), "what is read");
+}
+
+/// Records of partition 63, one behind the other.
+fn entries(decisions: Vec<Decision>) -> Vec<LogEntry> {
+    let record = |(index, decision)| {
+        let (partition, epoch, version) = (63, 7, PINNED);
+        LogEntry::Record(LogRecord { partition, epoch, index, version, decision })
     };
+    (1..).zip(decisions).map(record).collect()
+}
+
+#[test]
+fn the_format_is_what_it_was() {
+    let version = PINNED;
     let decisions = vec![
         Decision::Epoch,
         Decision::Ceiling(version.plus_ms(250)),
@@ -456,28 +496,42 @@ fn the_format_is_what_it_was() {
         },
         Decision::Voters(vec![vote(63, 7).candidate, vote(63, 8).candidate]),
     ];
-    let records: Vec<LogRecord> = (1..)
-        .zip(decisions)
-        .map(|(index, decision)| LogRecord { partition: 63, epoch: 7, index, version, decision })
-        .collect();
-    let mut entries: Vec<Entry> = records.iter().map(entry).collect();
-    entries.insert(2, Entry::Vote(vote(63, 7)));
-    let disk = MemoryDisk::default();
-    let (mut log, _) = open(disk.clone()).unwrap();
-    log.append(&entries[..3]).unwrap();
-    log.append(&entries[3..]).unwrap();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/log-2.bin");
-    if std::env::var_os("WRITE_GOLDEN").is_some() {
-        std::fs::write(path, disk.bytes(FIRST).unwrap()).unwrap();
-    }
-    let golden = std::fs::read(path).unwrap();
-    assert_eq!(disk.bytes(FIRST), Some(golden.clone()), "what is written");
-    let old = MemoryDisk::default();
-    old.create(FIRST).unwrap();
-    old.damage(FIRST, golden);
-    let mut expected: Vec<LogEntry> = records.into_iter().map(LogEntry::Record).collect();
-    expected.insert(2, LogEntry::Vote(vote(63, 7)));
-    assert_eq!(open_all(old, IDS, SEGMENT_BYTES).unwrap().1, expected, "what is read");
+    let mut first = entries(decisions);
+    first.insert(2, LogEntry::Vote(vote(63, 7)));
+    let second = first.split_off(3);
+    is_pinned("log-2.bin", &[first, second]);
+}
+
+#[test]
+fn the_format_of_transactions_is_what_it_was() {
+    let txn = |number| TxnId { job: JobId([0x11; 16]), epoch: 6, number };
+    let mutations = || {
+        vec![
+            mutation("{b}1", Change::Put("value".into())),
+            mutation("{b}2", Change::Delete),
+            mutation("{b}3", Change::Add(-5)),
+        ]
+    };
+    let unsettled = Unsettled { txn: txn(300), at: PINNED, partitions: vec![5, 63] };
+    let decisions = vec![
+        Decision::Intent(Intent { txn: txn(1), at: PINNED, mutations: mutations() }),
+        Decision::Resolve { txn: txn(1), committed: true },
+        Decision::Intent(Intent { txn: txn(2), at: PINNED.plus_ms(1), mutations: vec![] }),
+        Decision::Resolve { txn: txn(2), committed: false },
+        Decision::Outcome {
+            outcome: outcome(End::Committed("result".into())),
+            mutations: mutations(),
+            unsettled: Some(unsettled),
+        },
+        Decision::Outcome {
+            outcome: outcome(End::Dead(Fault::bad_request("why"))),
+            mutations: vec![],
+            unsettled: None,
+        },
+        Decision::Outcome { outcome: outcome(End::Cancelled), mutations: vec![], unsettled: None },
+        Decision::Settled(vec![txn(300), txn(301)]),
+    ];
+    is_pinned("log-2-transactions.bin", &[entries(decisions)]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test")]
 
 mod bad_input;
+mod cluster;
 mod edge;
 mod faults;
 mod support;

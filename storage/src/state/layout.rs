@@ -4,6 +4,7 @@
 //! data      partition u16 | key | 00 | !version u64        -> content
 //! requests  partition u16 | request id                      -> time u64 | CBOR of the answer
 //! outcomes  partition u16 | job id                          -> expires u64 | CBOR of the outcome
+//! txns      partition u16 | "i" or "u" | job, epoch, number -> CBOR of an item
 //! meta      "p" partition u16 | "horizon"                   -> CBOR of the mark, u64
 //! ```
 //!

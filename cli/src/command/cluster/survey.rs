@@ -7,6 +7,7 @@ use catena_protocol::message::store::Cluster;
 use catena_protocol::placement::{Member, place};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A replica that lacks more records than this lags.
 const LAG_RECORDS: u64 = 1_000;
@@ -22,6 +23,39 @@ pub(super) struct Survey {
 struct Partition<'a> {
     number: u16,
     replicas: Vec<(&'a Member, &'a ReplicaStatus)>,
+    /// Who had a vote when the cluster was founded.
+    founders: Vec<Member>,
+}
+
+/// By how much a replica is behind its primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Lag {
+    records: u64,
+    /// None: it has not heard yet up to when its primary lets it answer reads.
+    ms: Option<u64>,
+}
+
+impl Lag {
+    const NONE: Self = Self { records: 0, ms: Some(0) };
+
+    fn is_much(self) -> bool {
+        self.records > LAG_RECORDS || self.ms.is_none_or(|ms| ms > LAG_MS)
+    }
+
+    /// The larger one of each; what is not known may be any.
+    fn or_more(self, other: Self) -> Self {
+        let ms = self.ms.zip(other.ms).map(|(one, other)| one.max(other));
+        Self { records: self.records.max(other.records), ms }
+    }
+}
+
+impl fmt::Display for Lag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ms {
+            Some(ms) => write!(f, "{} records, {ms} ms", self.records),
+            None => write!(f, "{} records, an unknown time", self.records),
+        }
+    }
 }
 
 impl<'a> Partition<'a> {
@@ -31,22 +65,26 @@ impl<'a> Partition<'a> {
         serving.max_by_key(|(_, replica)| replica.epoch).copied()
     }
 
-    /// Who has a vote, as whoever knows most says.
-    fn voters(&self) -> &'a [Member] {
+    /// Who has a vote, as whoever knows most says; where nobody does, as it was in the beginning.
+    fn voters(&self) -> &[Member] {
         let latest = self
             .replicas
             .iter()
             .max_by_key(|(_, replica)| (replica.serves, replica.epoch, replica.last));
-        latest.map_or(&[], |(_, replica)| replica.voters.as_slice())
+        let voters = latest.map(|(_, replica)| replica.voters.as_slice());
+        voters.filter(|voters| !voters.is_empty()).unwrap_or(&self.founders)
     }
 
-    /// By how much a replica is behind its primary: records and milliseconds.
-    fn lag(&self, replica: &ReplicaStatus) -> Option<(u64, u64)> {
+    /// None: there is no primary to compare with.
+    fn lag(&self, replica: &ReplicaStatus) -> Option<Lag> {
         let (_, primary) = self.primary()?;
-        let records = primary.commit.saturating_sub(replica.commit);
+        // Before the first write nothing is closed, and nobody is behind with that.
+        let heard = replica.closed.0 > 0 || primary.closed.0 == 0;
         let closed_us = primary.closed.0.saturating_sub(replica.closed.0);
-        let ms = if replica.closed.0 == 0 { 0 } else { closed_us / 1000 };
-        Some((records, ms))
+        Some(Lag {
+            records: primary.commit.saturating_sub(replica.commit),
+            ms: heard.then_some(closed_us / 1000),
+        })
     }
 }
 
@@ -60,15 +98,23 @@ impl Survey {
     }
 
     fn partitions(&self) -> Vec<Partition<'_>> {
-        let count = self.cluster().map_or(0, |cluster| cluster.partitions);
-        let of = |number| {
+        let of = |(number, founders)| {
             let replicas = self.nodes.iter().flat_map(|node| {
                 let here = node.replicas.iter().filter(move |replica| replica.partition == number);
                 here.map(|replica| (&node.member, replica))
             });
-            Partition { number, replicas: replicas.collect() }
+            Partition { number, replicas: replicas.collect(), founders }
         };
-        (0..count).map(of).collect()
+        (0..).zip(self.placement()).map(of).collect()
+    }
+
+    /// The replicas of each partition as the cluster was founded, the preferred primary first.
+    fn placement(&self) -> Vec<Vec<Member>> {
+        let Some(cluster) = self.cluster() else { return Vec::new() };
+        let ids: Vec<NodeId> = cluster.members.iter().map(|m| m.node.clone()).collect();
+        let places = place(&ids, cluster.partitions, usize::from(cluster.replicas));
+        let member = |id: NodeId| cluster.members.iter().find(|m| m.node == id).cloned();
+        places.into_iter().map(|ids| ids.into_iter().filter_map(member).collect()).collect()
     }
 
     /// What is wrong, a sentence each; nothing: all is well.
@@ -144,9 +190,8 @@ impl Survey {
         if replica.part == Part::Copying {
             return Some(format!("replica on {node} lags: it takes a copy of the state"));
         }
-        let (records, ms) = partition.lag(replica)?;
-        (records > LAG_RECORDS || ms > LAG_MS)
-            .then(|| format!("replica on {node} lags by {records} records, {ms} ms"))
+        let lag = partition.lag(replica).filter(|lag| lag.is_much())?;
+        Some(format!("replica on {node} lags by {lag}"))
     }
 
     pub(super) fn node_rows(&self) -> Vec<Vec<String>> {
@@ -155,17 +200,17 @@ impl Survey {
         for node in &self.nodes {
             let id = &node.member.node;
             let leads = node.replicas.iter().filter(|replica| replica.serves).count();
-            let lags = node.replicas.iter().filter_map(|replica| {
+            let lags = node.replicas.iter().map(|replica| {
                 let partition = partitions.get(usize::from(replica.partition))?;
                 partition.lag(replica)
             });
-            let (records, ms) = lags.fold((0, 0), |(a, b), (c, d)| (a.max(c), b.max(d)));
+            let most = lags.flatten().reduce(Lag::or_more);
             rows.push(vec![
                 id.to_string(),
                 leads.to_string(),
                 self.preferred(id).to_string(),
                 node.replicas.len().to_string(),
-                format!("{records} records, {ms} ms at most"),
+                most.map_or("unknown".to_owned(), |lag| format!("{lag} at most")),
             ]);
         }
         rows
@@ -173,10 +218,9 @@ impl Survey {
 
     /// How many partitions a node should lead.
     fn preferred(&self, id: &NodeId) -> usize {
-        let Some(cluster) = self.cluster() else { return 0 };
-        let ids: Vec<NodeId> = cluster.members.iter().map(|m| m.node.clone()).collect();
-        let places = place(&ids, cluster.partitions, usize::from(cluster.replicas));
-        places.iter().filter(|places| places.first() == Some(id)).count()
+        let places = self.placement();
+        let first = places.iter().filter_map(|members| members.first());
+        first.filter(|member| member.node == *id).count()
     }
 
     pub(super) fn partition_rows(&self) -> Vec<Vec<String>> {
@@ -184,8 +228,8 @@ impl Survey {
         for partition in self.partitions() {
             let primary = partition.primary();
             let replicas = partition.replicas.iter().map(|(member, replica)| {
-                let lag = partition.lag(replica).filter(|lag| *lag != (0, 0));
-                let lag = lag.map_or(String::new(), |(records, ms)| format!(" -{records} -{ms}ms"));
+                let lag = partition.lag(replica).filter(|lag| *lag != Lag::NONE);
+                let lag = lag.map_or(String::new(), |lag| format!(" ({lag} behind)"));
                 format!("{} {}{lag}", member.node, name(replica.part))
             });
             rows.push(vec![
@@ -214,11 +258,12 @@ impl Survey {
     pub(super) fn partitions_as_json(&self) -> Vec<Value> {
         let of = |partition: Partition<'_>| {
             let replicas = partition.replicas.iter().map(|(member, replica)| {
-                let (records, ms) = partition.lag(replica).unzip();
+                let lag = partition.lag(replica);
                 json!({
                     "node": member.node, "part": replica.part, "epoch": replica.epoch,
                     "last": replica.last, "committed": replica.commit, "closed": replica.closed,
-                    "lag_records": records, "lag_ms": ms, "halted": replica.halted,
+                    "lag_records": lag.map(|lag| lag.records),
+                    "lag_ms": lag.and_then(|lag| lag.ms), "halted": replica.halted,
                 })
             });
             json!({
@@ -336,6 +381,60 @@ mod tests {
         survey.nodes[2].replicas[0].closed.0 -= LAG_MS * 1000 + 1000;
         assert!(said(&survey).contains("replica on b lags by 1001 records, 0 ms"));
         assert!(said(&survey).contains("replica on c lags by 0 records, 2001 ms"));
+    }
+
+    #[test]
+    fn a_replica_that_takes_a_copy_lags_and_one_without_a_primary_does_not() {
+        let mut survey = whole();
+        survey.nodes[1].replicas[0].part = Part::Copying;
+        assert_eq!(said(&survey), "partition 0: replica on b lags: it takes a copy of the state");
+        survey.nodes[0].replicas[0].serves = false;
+        survey.nodes[1].replicas[0].part = Part::Voter;
+        assert!(!said(&survey).contains("lags"), "nobody knows by how much: {}", said(&survey));
+        assert_eq!(survey.node_rows()[1][4], "unknown");
+        let replica = &survey.partitions_as_json()[0]["replicas"][1];
+        assert_eq!((&replica["lag_records"], &replica["lag_ms"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn a_replica_that_never_heard_anything_lags_by_an_unknown_time() {
+        let mut survey = whole();
+        survey.nodes[2].replicas[0].closed = Timestamp(0);
+        assert_eq!(said(&survey), "partition 0: replica on c lags by 0 records, an unknown time");
+        assert_eq!(survey.node_rows()[1][4], "0 records, 0 ms at most");
+        assert_eq!(survey.node_rows()[3][4], "0 records, an unknown time at most");
+        let row = &survey.partition_rows()[1];
+        assert_eq!(row[4], "a primary, b follower, c follower (0 records, an unknown time behind)");
+        let replicas = &survey.partitions_as_json()[0]["replicas"];
+        assert_eq!((&replicas[1]["lag_ms"], &replicas[2]["lag_ms"]), (&json!(0), &Value::Null));
+
+        survey.nodes.iter_mut().for_each(|node| node.replicas[0].closed = Timestamp(0));
+        assert_eq!(said(&survey), "", "there is nothing to hear of before the first write");
+    }
+
+    /// Of five nodes those with partition 0 are down.
+    #[test]
+    fn without_any_replica_the_voters_are_those_of_the_placement() {
+        let members: Vec<Member> = ["a", "b", "c", "d", "e"].map(|name| member(name, 1)).into();
+        let ids: Vec<NodeId> = members.iter().map(|member| member.node.clone()).collect();
+        let placed = place(&ids, 1, 3).remove(0);
+        let up = members.iter().filter(|member| !placed.contains(&member.node));
+        let nodes = up.map(|member| {
+            let mut node = node(member, false);
+            node.cluster.members.clone_from(&members);
+            node.replicas.clear();
+            node
+        });
+        let survey = Survey::new(nodes.collect());
+        assert_eq!(survey.nodes.len(), 2);
+        let said = said(&survey);
+        assert!(said.contains("partition 0: without majority: 0 of 3 voters answer"), "{said}");
+        assert!(said.contains("partition 0: without primary"), "{said}");
+        assert!(!said.contains("member missing"), "{said}");
+        let partitions = survey.partitions_as_json();
+        let voters: Vec<&Value> =
+            partitions[0]["voters"].as_array().unwrap().iter().map(|one| &one["node"]).collect();
+        assert_eq!(voters, placed.iter().map(|id| id.as_str()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod discovery;
+mod queue;
 mod run;
 mod service;
 mod snapshot;

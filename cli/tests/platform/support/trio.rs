@@ -1,28 +1,33 @@
-//! Three storage nodes in processes of their own, so that a kill is a kill.
+//! Three storage nodes, or five, in processes of their own, so that a kill is a kill.
 
 use super::{Platform, Process, eventually, registry};
 use catena_cli::cluster::Plan;
 use catena_protocol::Timestamp;
 use catena_protocol::message::status::NodeStatus;
+use catena_protocol::placement::Member;
 use catena_testing::{NatsServer, within};
 use futures_util::StreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Output;
 use tokio::process::Command;
 
-/// A platform on three storage nodes.
+/// A platform on storage nodes of which each keeps every partition: three, if nothing else is said.
 pub(crate) struct Trio {
     pub(crate) platform: Platform,
-    nodes: [Option<Process>; 3],
+    nodes: Vec<Option<Process>>,
 }
-
-const MEMBERS: &str = "storage-1,storage-2,storage-3";
 
 impl Trio {
     /// One scheduler, two workers, three storage nodes; all partitions have a primary.
     pub(crate) async fn start() -> Self {
+        Self::of(3).await
+    }
+
+    /// The same with so many storage nodes.
+    pub(crate) async fn of(count: usize) -> Self {
         let nats = NatsServer::start().await;
-        let nodes = [0, 1, 2].map(|node| Some(process(&nats, node)));
+        let nodes = (0..count).map(|node| Some(process(&nats, node, count))).collect();
         let plan = Plan {
             nats: Some(nats.settings()),
             storage: 0,
@@ -41,7 +46,25 @@ impl Trio {
 
     /// Starts a node again that was killed.
     pub(crate) fn start_again(&mut self, node: usize) {
-        self.nodes[node] = Some(process(&self.platform.nats, node));
+        self.nodes[node] = Some(process(&self.platform.nats, node, self.nodes.len()));
+    }
+
+    /// Removes everything that a node keeps that was killed.
+    pub(crate) fn lose_disk(&self, node: usize) {
+        std::fs::remove_dir_all(data(&self.platform.nats, &id(node))).unwrap();
+    }
+
+    /// Waits until the disks that the nodes have now decide about every partition, no others.
+    pub(crate) async fn all_vote(&self) {
+        eventually(90, "the vote of every disk about every partition", async || {
+            let all = self.statuses().await;
+            let members: BTreeSet<&Member> = all.iter().map(|node| &node.member).collect();
+            let led = all.iter().flat_map(|node| &node.replicas).filter(|one| one.serves);
+            let agreed = led.filter(|one| one.voters.iter().collect::<BTreeSet<_>>() == members);
+            let agreed: BTreeSet<u16> = agreed.map(|one| one.partition).collect();
+            (agreed.len() == usize::from(all[0].cluster.partitions)).then_some(())
+        })
+        .await;
     }
 
     /// Waits until the replicas of all nodes that run follow a primary.
@@ -56,7 +79,7 @@ impl Trio {
 
     /// Waits until a node answers a read of a key at a version.
     pub(crate) async fn covers(&self, node: usize, key: &str, version: Timestamp) {
-        let name = format!("storage-{}", node + 1);
+        let name = id(node);
         eventually(20, &format!("`{name}` has `{key}` at version {version}"), async || {
             let all = self.statuses().await;
             let node = all.iter().find(|node| node.member.node.as_str() == name)?;
@@ -113,11 +136,20 @@ impl Trio {
     }
 }
 
-fn process(nats: &NatsServer, node: usize) -> Process {
-    let id = format!("storage-{}", node + 1);
-    let data = nats.folder().join("catena").join(&id);
+fn id(node: usize) -> String {
+    format!("storage-{}", node + 1)
+}
+
+fn data(nats: &NatsServer, id: &str) -> PathBuf {
+    nats.folder().join("catena").join(id)
+}
+
+fn process(nats: &NatsServer, node: usize, of: usize) -> Process {
+    let id = id(node);
+    let members: Vec<String> = (0..of).map(self::id).collect();
+    let (members, replicas) = (members.join(","), of.to_string());
     let log = nats.folder().join(format!("{id}.log"));
-    let (url, data) = (nats.url(), data.to_str().unwrap());
-    let arguments = ["--server", url, "storage", "--id", &id, "--members", MEMBERS, "--data", data];
-    Process::start(log, &arguments)
+    let data = data(nats, &id);
+    let to = ["--server", nats.url(), "storage", "--id", &id, "--data", data.to_str().unwrap()];
+    Process::start(log, &[&to[..], &["--members", &members, "--replicas", &replicas]].concat())
 }
