@@ -99,6 +99,12 @@ impl Plan {
             | Bug::ReadPastIntents
             | Bug::ClosePastIntents => plan.jobs(&[]),
             Bug::AnyHome | Bug::AbortUndecided => plan.jobs(&[(FaultKind::Pause, 2_000)]),
+            Bug::ForgetOutcome => {
+                plan.jobs(&[]);
+                plan.network.lost_ppm = 30_000;
+                plan.apply_ms = 100;
+                plan.apply_bytes = 0;
+            }
             Bug::NobodyInLine => plan.hot(),
             Bug::NoReadMarks => plan.near_clocks(),
             Bug::CountOldAnswers => plan.far_clocks(),

@@ -104,6 +104,8 @@ pub enum Bug {
     ForgetIntents,
     /// A home forgets a committed transaction before all have heard of it.
     SettleAtOnce,
+    /// How a job ended is forgotten although it may come again.
+    ForgetOutcome,
     /// Whoever lost on a record is told so at once and does not stand in line for it.
     NobodyInLine,
     /// What came to be where a job had looked at all records with a prefix is not checked.
@@ -112,7 +114,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -161,6 +163,7 @@ impl Bug {
         Self::ReadyTooEarly,
         Self::ForgetIntents,
         Self::SettleAtOnce,
+        Self::ForgetOutcome,
         Self::NobodyInLine,
         Self::TrustScans,
     ];

@@ -15,7 +15,7 @@ use super::pending::Known;
 use super::share::{Shares, shares};
 use super::turns::Queued;
 use super::write::{not_an_integer, value_too_large};
-use super::{Effect, Event, Node};
+use super::{Bug, Effect, Event, Node};
 use crate::state::{Content, State, StateError};
 use catena_protocol::chain::Isolation;
 use catena_protocol::clock::Now;
@@ -224,7 +224,10 @@ impl<C> Node<C> {
         unsettled: Option<Unsettled>,
     ) -> (u64, Tell) {
         let since_ms = commit.job.submitted_ms().unwrap_or(0).max(version.0 / 1000);
-        let keep_ms = kept_ms(&commit) + RETENTION_MARGIN_MS;
+        let keep_ms = match self.has(Bug::ForgetOutcome) {
+            true => 0,
+            false => kept_ms(&commit) + RETENTION_MARGIN_MS,
+        };
         let outcome = Outcome {
             job: commit.job,
             attempt: commit.attempt,
