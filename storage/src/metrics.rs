@@ -91,17 +91,67 @@ impl Answers {
     /// Hands the counts over and begins anew.
     pub(crate) fn publish(&mut self) {
         let all = [
-            ("catena_storage_read_total", self.read),
-            ("catena_storage_write_total", self.write),
-            ("catena_storage_commit_total", self.commit),
-            ("catena_storage_conflict_total", self.conflict),
-            ("catena_storage_refused_total", self.refused),
-            ("catena_storage_redirected_total", self.redirected),
-            ("catena_storage_busy_total", self.busy),
+            ("read", self.read),
+            ("write", self.write),
+            ("commit", self.commit),
+            ("conflict", self.conflict),
+            ("refused", self.refused),
+            ("redirected", self.redirected),
+            ("busy", self.busy),
         ];
-        for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
-            counter!(name).increment(count);
+        for (answer, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            counter!("catena_storage_answers_total", "answer" => answer).increment(count);
         }
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    fn exported(count: impl FnOnce()) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let exported = recorder.handle();
+        metrics::with_local_recorder(&recorder, count);
+        exported.render()
+    }
+
+    #[test]
+    fn conflicts_are_told_apart_by_prefix_as_long_as_there_are_few() {
+        let text = exported(|| {
+            let mut conflicts = Conflicts::default();
+            for round in 0..2 {
+                for number in 0..PREFIXES + 3 + round {
+                    conflicts.count(format!("p{number}:"));
+                }
+            }
+        });
+        let has = |prefix: &str, count: u32| {
+            let line = format!("catena_storage_conflicts_total{{prefix=\"{prefix}\"}} {count}");
+            assert!(text.lines().any(|found| found == line), "no {line} in {text}");
+        };
+        has("p0:", 2);
+        has("p63:", 2);
+        has("others", 7);
+        assert!(!text.contains("p64:"), "{text}");
+    }
+
+    #[test]
+    fn answers_are_counted_by_what_they_are() {
+        let text = exported(|| {
+            let mut answers = Answers::default();
+            answers.count(&Tell::Outcome(None));
+            answers.count(&Tell::SnapshotTooOld { horizon: catena_protocol::Timestamp(1) });
+            answers.count(&Tell::Fault(catena_protocol::Fault::new(Code::TooBusy, "full")));
+            answers.publish();
+            answers.publish();
+        });
+        for answer in ["read", "refused", "busy"] {
+            let line = format!("catena_storage_answers_total{{answer=\"{answer}\"}} 1");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+        assert!(!text.contains("conflict"), "{text}");
     }
 }

@@ -414,6 +414,26 @@ fn a_primary_that_is_asked_all_the_time_notices_that_it_is_alone() {
     assert!(!cluster.leads(primary, partition()));
 }
 
+/// Whoever dies, what it led is led by others after a second and a half at most.
+#[test]
+fn a_new_primary_is_there_within_a_second_and_a_half() {
+    let mut cluster = Cluster::new();
+    cluster.advance(6_000_000);
+    for node in 0..3 {
+        let led = (0..PARTITIONS).filter(|number| cluster.primary(*number) == Some(node));
+        let led: Vec<u16> = led.collect();
+        assert!(!led.is_empty(), "{node} leads nothing");
+        cluster.kill(node);
+        cluster.advance(1_500_000);
+        for number in led {
+            let next = cluster.primary(number);
+            assert!(next.is_some() && next != Some(node), "{next:?} leads partition {number}");
+        }
+        cluster.start(node);
+        cluster.advance(6_000_000);
+    }
+}
+
 /// What a majority heard before the read came does not count for it.
 #[test]
 fn a_strict_read_waits_for_a_majority_that_was_asked_after_it_came() {
