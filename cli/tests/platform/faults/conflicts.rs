@@ -89,3 +89,67 @@ async fn what_a_job_only_read_still_holds_when_it_commits() {
     }
     platform.stop().await;
 }
+
+/// How often one of two jobs lost that were under way together, and each read what the other wrote.
+async fn lost_in_write_skew(platform: &Platform, client: &Client, isolation: &str) -> u32 {
+    let chain = |reads: &str, writes: &str| {
+        serde_json::json!({
+            "isolation": isolation,
+            "steps": [
+                { "operator": "get", "settings": { "key": reads } },
+                { "operator": "sleep", "settings": { "for": "1s" } },
+                { "operator": "put", "settings": { "key": writes } },
+            ],
+        })
+        .to_string()
+    };
+    platform.chain("left", &chain("x", "y")).await;
+    platform.chain("right", &chain("y", "x")).await;
+    let run = |chain| client.run(chain, "").explain().timeout(Duration::from_secs(30));
+    let (left, right) = tokio::join!(run("left").into_future(), run("right").into_future());
+    let conflicts = |run: catena_client::RunResult| run.explained.unwrap().tries.conflicts;
+    conflicts(left.unwrap()) + conflicts(right.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_isolation_of_a_chain_decides_what_conflicts() {
+    let platform = Platform::of(2, 3).await;
+    let client = Client::connect(platform.nats.settings()).await.unwrap();
+    for key in ["x", "y"] {
+        client.store().write(key, "old").await.unwrap();
+    }
+    assert_eq!(lost_in_write_skew(&platform, &client, "snapshot").await, 0);
+    assert!(lost_in_write_skew(&platform, &client, "serializable").await > 0);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_chain_with_latest_writes_is_there_before_it_ends() {
+    let platform = Platform::of(2, 3).await;
+    let client = Client::connect(platform.nats.settings()).await.unwrap();
+    let steps = |isolation: &str| {
+        serde_json::json!({
+            "isolation": isolation,
+            "steps": [
+                { "operator": "put", "settings": { "key": isolation } },
+                { "operator": "sleep", "settings": { "for": "20s" } },
+            ],
+        })
+        .to_string()
+    };
+    for isolation in ["serializable", "latest"] {
+        platform.chain(isolation, &steps(isolation)).await;
+    }
+    let runs = ["serializable", "latest"].map(|chain| client.run(chain, "new").into_future());
+    let seen = async {
+        while client.store().read("latest").await.unwrap().text() != Some("new") {
+            tokio::task::yield_now().await;
+        }
+        client.store().read("serializable").await.unwrap().text().map(str::to_owned)
+    };
+    tokio::select! {
+        _ = join_all(runs) => panic!("a job has ended first"),
+        seen = within(15, "what it wrote", seen) => assert_eq!(seen, None),
+    }
+    platform.stop().await;
+}
