@@ -1,9 +1,10 @@
 //! Jobs that touch the same keys at the same time.
 
-use crate::support::Platform;
+use crate::support::{Platform, Trio};
 use catena_client::Client;
 use catena_testing::within;
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,4 +153,30 @@ async fn what_a_chain_with_latest_writes_is_there_before_it_ends() {
         seen = within(15, "what it wrote", seen) => assert_eq!(seen, None),
     }
     platform.stop().await;
+}
+
+/// Attempts that none of many jobs needs more than: four, and one for a primary that moves.
+const ATTEMPTS: u32 = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_jobs_that_rewrite_one_key_on_three_nodes_none_is_beaten_for_ever() {
+    let trio = Trio::start().await;
+    trio.platform.chain("add-one", ADD_ONE).await;
+    let client = Client::connect(trio.platform.nats.settings()).await.unwrap();
+    let runs = stream::iter(0..1_000).map(|n: u32| {
+        client.run("add-one", n.to_string()).key("sum").explain().timeout(Duration::from_secs(80))
+    });
+    let all = runs.map(IntoFuture::into_future).buffer_unordered(256).collect::<Vec<_>>();
+    let (mut sums, mut attempts) = (Vec::new(), Vec::new());
+    for result in within(90, "all jobs", all).await {
+        let result = result.unwrap();
+        sums.push(result.text().unwrap().parse::<u64>().unwrap());
+        // Who asked what became of a job is told how it ended, not how it went.
+        attempts.extend(result.explained.map(|explained| explained.tries.attempts));
+    }
+    attempts.sort_unstable();
+    assert!(attempts.len() > 500 && attempts.iter().all(|n| *n <= ATTEMPTS), "{attempts:?}");
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=1_000).collect::<Vec<_>>(), "each saw the one before");
+    trio.stop().await;
 }

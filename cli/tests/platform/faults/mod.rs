@@ -11,4 +11,5 @@ mod replica;
 mod room;
 mod scheduler;
 mod storage;
+mod strict;
 mod worker;
