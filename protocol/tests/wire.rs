@@ -513,6 +513,7 @@ fn mark() -> Mark {
         copying: false,
         floor: Position { epoch: 1, index: 9 },
         halted: None,
+        ahead: None,
     }
 }
 
@@ -520,6 +521,7 @@ fn marks(wire: &mut Wire) {
     wire.add("mark-none", Mark::default());
     wire.add("mark", mark());
     wire.add("mark-copying", Mark { copying: true, ..Mark::default() });
+    wire.add("mark-ahead", Mark { ahead: Some(7), ..Mark::default() });
     wire.add("mark-halted", Mark { halted: Some("differs".to_owned()), ..Mark::default() });
 }
 

@@ -147,6 +147,7 @@ fn mark() -> Mark {
         copying: false,
         floor: Position { epoch: 1, index: 9 },
         halted: None,
+        ahead: None,
     }
 }
 

@@ -381,4 +381,8 @@ pub struct Mark {
     /// Why this replica takes no part any more, whoever starts it again; none: it does.
     #[n(7)]
     pub halted: Option<String>,
+    /// The state came as a copy, and may hold what records up to this index bring although it
+    /// stands for less; none: it holds what it stands for and what the own log has.
+    #[n(8)]
+    pub ahead: Option<u64>,
 }

@@ -263,7 +263,8 @@ impl<C> Node<C> {
         let begun = Mark { copying: true, floor, ..Mark::default() };
         changes.marks.push((number, begun));
         if ends {
-            partition.mark = Mark { floor: mark.applied, ..mark };
+            let ahead = Some(partition.ahead);
+            partition.mark = Mark { floor: mark.applied, ahead, ..mark };
         }
         if first {
             // What was committed before comes before the copy.

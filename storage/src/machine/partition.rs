@@ -97,7 +97,7 @@ impl<C> Partition<C> {
             tail: Tail::new(mark.applied, mark.hash),
             synced: mark.applied.index,
             logged: 0,
-            ahead: 0,
+            ahead: mark.ahead.unwrap_or(0),
             stale: None,
             ceiling: Ceiling::new(mark.ceiling),
             pending: Pending::new(mark.applied.index),
