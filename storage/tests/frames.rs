@@ -19,15 +19,6 @@ fn tag(partition: u16) -> String {
     (0..).map(|n| format!("{{{n}}}")).find(|t| key(t).partition(PARTITIONS) == partition).unwrap()
 }
 
-fn led() -> Cluster {
-    let mut cluster = Cluster::new();
-    cluster.advance(6_000_000);
-    (0..PARTITIONS).for_each(|number| {
-        cluster.elected(number);
-    });
-    cluster
-}
-
 fn value() -> String {
     "x".repeat(VALUE_BYTES)
 }
@@ -62,7 +53,7 @@ fn are_small(cluster: &Cluster) {
 
 #[test]
 fn filled_by_requests_of_one_turn() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (primary, _) = cluster.elected(0);
     let puts = (0..RECORDS).map(|n| put(n, &format!("{}{n}", tag(0)), &value())).collect();
     cluster.send_all(primary, puts);
@@ -72,7 +63,7 @@ fn filled_by_requests_of_one_turn() {
 
 #[test]
 fn filled_by_one_push() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (primary, _) = cluster.elected(0);
     let puts = (0..RECORDS).map(|n| put(n, &format!("{}{n}", tag(0)), &value())).collect();
     cluster.send_all(primary, puts);
@@ -84,7 +75,7 @@ fn filled_by_one_push() {
 
 #[test]
 fn filled_by_one_letter() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = pair(&cluster, false);
     let commits = commits(&cluster, home, other);
     cluster.send_all(cluster.primary(home).unwrap(), commits);
@@ -95,7 +86,7 @@ fn filled_by_one_letter() {
 
 #[test]
 fn filled_by_what_a_node_tells_itself() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = pair(&cluster, true);
     let commits = commits(&cluster, home, other);
     cluster.send_all(cluster.primary(home).unwrap(), commits);

@@ -22,16 +22,6 @@ fn name(partition: u16, name: &str) -> String {
     format!("{}{name}", tag(partition))
 }
 
-/// A cluster in which each partition is led by who should lead it.
-fn led() -> Cluster {
-    let mut cluster = Cluster::new();
-    cluster.advance(6_000_000);
-    (0..PARTITIONS).for_each(|number| {
-        cluster.elected(number);
-    });
-    cluster
-}
-
 /// Two partitions with different primaries: home and another.
 fn apart(cluster: &Cluster) -> (u16, u16) {
     let leads = |number| cluster.primary(number).unwrap();
@@ -89,7 +79,7 @@ fn is_clean(cluster: &Cluster) -> bool {
 
 #[test]
 fn writes_in_two_partitions_appear_together_with_one_version() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let before = now(&cluster);
@@ -109,7 +99,7 @@ fn writes_in_two_partitions_appear_together_with_one_version() {
 
 #[test]
 fn who_asks_is_told_what_a_commit_took() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let before = now(&cluster);
@@ -147,7 +137,7 @@ fn who_asks_is_told_what_a_commit_took() {
 #[test]
 fn whoever_was_overtaken_in_another_partition_conflicts_and_changes_nothing() {
     for (reads, writes) in [(true, false), (false, true), (true, true)] {
-        let mut cluster = led();
+        let mut cluster = Cluster::led();
         let (home, other) = apart(&cluster);
         let (a, b) = (name(home, "a"), name(other, "b"));
         let before = now(&cluster);
@@ -204,7 +194,7 @@ fn prepared(cluster: &mut Cluster, home: u16, names: &[&str]) -> u64 {
 
 #[test]
 fn a_home_that_is_gone_before_the_outcome_takes_the_job_with_it() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     prepared(&mut cluster, home, &[&a, &b]);
@@ -220,7 +210,7 @@ fn a_home_that_is_gone_before_the_outcome_takes_the_job_with_it() {
 
 #[test]
 fn a_home_that_is_gone_behind_the_outcome_is_followed_by_one_that_tells() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     cluster.loses = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Resolve(_))));
@@ -238,7 +228,7 @@ fn a_home_that_is_gone_behind_the_outcome_is_followed_by_one_that_tells() {
 
 #[test]
 fn whoever_said_ready_and_is_gone_is_followed_by_one_that_is_ready() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let id = prepared(&mut cluster, home, &[&a, &b]);
@@ -254,7 +244,7 @@ fn whoever_said_ready_and_is_gone_is_followed_by_one_that_is_ready() {
 
 #[test]
 fn a_partition_that_does_not_answer_leaves_nothing_changed() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let id = prepared(&mut cluster, home, &[&a, &b]);
@@ -269,7 +259,7 @@ fn a_partition_that_does_not_answer_leaves_nothing_changed() {
 
 #[test]
 fn the_same_attempt_joins_and_another_one_is_told_to_wait() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let first = prepared(&mut cluster, home, &[&a, &b]);
@@ -288,7 +278,7 @@ fn the_same_attempt_joins_and_another_one_is_told_to_wait() {
 
 #[test]
 fn a_snapshot_below_an_intent_passes_it_and_one_above_waits() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     let before = now(&cluster);
@@ -321,7 +311,7 @@ fn adds(names: &[&str]) -> catena_protocol::message::handoff::Effects {
 
 #[test]
 fn additions_meet_without_conflict_and_none_is_lost_whoever_hears_of_its_end_first() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     // The ends of all are on their way until all have committed, then the last comes first.
@@ -346,7 +336,7 @@ fn additions_meet_without_conflict_and_none_is_lost_whoever_hears_of_its_end_fir
 /// one gets through.
 #[test]
 fn an_addition_may_come_in_below_one_that_is_not_decided() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let b = name(other, "b");
     cluster.delays = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Prepare(_))));
@@ -372,7 +362,7 @@ fn an_addition_may_come_in_below_one_that_is_not_decided() {
 
 #[test]
 fn a_question_that_comes_when_all_is_over_does_nothing() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     cluster.repeats = Box::new(|_, _, mail| is_line(mail, |line| matches!(line, Line::Prepare(_))));
@@ -389,7 +379,7 @@ fn a_question_that_comes_when_all_is_over_does_nothing() {
 #[test]
 fn of_two_that_each_read_what_the_other_writes_one_conflicts() {
     for (isolation, both) in [(Isolation::Serializable, false), (Isolation::Snapshot, true)] {
-        let mut cluster = led();
+        let mut cluster = Cluster::led();
         let (home, other) = apart(&cluster);
         let (a, b) = (name(home, "a"), name(other, "b"));
         let at = now(&cluster);
@@ -407,7 +397,7 @@ fn of_two_that_each_read_what_the_other_writes_one_conflicts() {
 
 #[test]
 fn what_was_scanned_elsewhere_must_not_have_grown() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, list) = (name(home, "a"), name(other, "list:"));
     let at = now(&cluster);
@@ -424,7 +414,7 @@ fn what_was_scanned_elsewhere_must_not_have_grown() {
 /// What comes below a scan that counted is a phantom.
 #[test]
 fn nothing_comes_in_below_what_a_job_has_scanned() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, list) = (name(home, "a"), name(other, "list:"));
     let at = now(&cluster);
@@ -446,7 +436,7 @@ fn nothing_comes_in_below_what_a_job_has_scanned() {
 
 #[test]
 fn who_adds_to_text_in_another_partition_has_failed() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     let (a, b) = (name(home, "a"), name(other, "b"));
     ask(&mut cluster, put(1, &b, "text"));
@@ -486,7 +476,7 @@ fn more_intents_than_there_is_room_for_are_refused_and_nothing_is_changed() {
 /// Two partitions with one primary ask each other nothing over the network.
 #[test]
 fn one_primary_of_two_partitions_sends_no_letters_to_itself() {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let leads = |number| cluster.primary(number).unwrap();
     let pair = (0..PARTITIONS)
         .flat_map(|a| (a + 1..PARTITIONS).map(move |b| (a, b)))
@@ -512,7 +502,7 @@ fn one_primary_of_two_partitions_sends_no_letters_to_itself() {
 /// after a conflict, until all are through. Returns how often each ran. If `moves`, the primary of
 /// the record is gone when half of them are through.
 fn count_up(home: u16, at: u16, jobs: u64, moves: bool) -> Vec<u32> {
-    let mut cluster = led();
+    let mut cluster = Cluster::led();
     let counter = name(at, "counter");
     let mut runs = vec![0_u32; usize::try_from(jobs).unwrap()];
     let mut open = Vec::new();
@@ -567,7 +557,7 @@ fn count_up(home: u16, at: u16, jobs: u64, moves: bool) -> Vec<u32> {
 /// last wait for longer than anybody is left without an answer: they run twice more.
 #[test]
 fn a_thousand_jobs_that_rewrite_one_record_are_through_after_four_runs_each() {
-    let cluster = led();
+    let cluster = Cluster::led();
     let (home, other) = apart(&cluster);
     for at in [home, other] {
         let runs = count_up(home, at, 1_000, false);
@@ -581,7 +571,7 @@ fn a_thousand_jobs_that_rewrite_one_record_are_through_after_four_runs_each() {
 /// waited long enough, runs once more than otherwise, and stands in the new line by its age.
 #[test]
 fn a_failover_costs_those_in_line_one_run() {
-    let (home, other) = apart(&led());
+    let (home, other) = apart(&Cluster::led());
     let runs = count_up(home, other, 200, true);
     let most = runs.iter().max().unwrap();
     assert!(*most <= 5, "most {most}: {runs:?}");

@@ -362,6 +362,16 @@ impl Cluster {
         (primary, [(primary + 1) % 3, (primary + 2) % 3])
     }
 
+    /// One in which each partition is led by who should lead it.
+    pub fn led() -> Self {
+        let mut cluster = Self::new();
+        cluster.advance(6_000_000);
+        (0..PARTITIONS).for_each(|number| {
+            cluster.elected(number);
+        });
+        cluster
+    }
+
     /// Who should lead a partition.
     pub fn preferred(partition: u16) -> usize {
         let nodes: Vec<NodeId> = (0..3).map(|node| member(node, 1).node).collect();
