@@ -49,6 +49,19 @@ impl<P> Post<P> {
         self.clock.now(at_us, since_us)
     }
 
+    /// Sets the wake-up of the process anew, for `due` says when by its clock. Returns in real time
+    /// when that is, of which process, and which wake-up then counts.
+    pub(crate) fn set_alarm(
+        &mut self,
+        at_us: u64,
+        due: impl Fn(&P) -> Option<u64>,
+    ) -> Option<(u64, u64, u64)> {
+        let life = self.life.as_mut()?;
+        life.alarm += 1;
+        let (boot, alarm, due_us) = (life.boot, life.alarm, due(&life.at)?);
+        Some((self.at(at_us, due_us), boot, alarm))
+    }
+
     /// Real time at which the process will see `mono_us`, and not before the next moment.
     pub(crate) fn at(&self, at_us: u64, mono_us: u64) -> u64 {
         let since_us = self.life.as_ref().map_or(at_us, |life| life.since_us);

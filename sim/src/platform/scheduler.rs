@@ -47,6 +47,11 @@ pub(crate) struct SchedulerAtWork {
 }
 
 impl SchedulerAtWork {
+    /// When it wants to be woken, by its own clock.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        [self.machine.next_deadline(), self.router.next_deadline()].into_iter().flatten().min()
+    }
+
     pub(crate) fn new(id: NodeId, seed: [u8; 32], now: Now) -> Self {
         let mut router_seed = [0; 8];
         router_seed.copy_from_slice(&seed[..8]);

@@ -32,6 +32,11 @@ pub(crate) struct StepAtWork {
 }
 
 impl WorkerAtWork {
+    /// When it wants to be woken, by its own clock.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        [self.machine.next_deadline(), self.router.next_deadline()].into_iter().flatten().min()
+    }
+
     pub(crate) fn new(id: NodeId, seed: u64) -> Self {
         let message_limit = 1024 * 1024 - catena_protocol::limit::MESSAGE_MARGIN;
         Self {

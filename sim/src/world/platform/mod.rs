@@ -236,29 +236,14 @@ impl World {
     /// Sets the wake-up of a process anew.
     pub(super) fn set_process_alarm(&mut self, party: Party) {
         let at_us = self.at_us;
-        let (due_us, boot, alarm) = match party {
-            Party::Scheduler(at) => {
-                let post = &mut self.platform.schedulers[at];
-                let Some(life) = &mut post.life else { return };
-                life.alarm += 1;
-                let work = &life.at;
-                let due = [work.machine.next_deadline(), work.router.next_deadline()];
-                let (boot, alarm) = (life.boot, life.alarm);
-                let Some(due) = due.into_iter().flatten().min() else { return };
-                (post.at(at_us, due), boot, alarm)
-            }
-            Party::Worker(at) => {
-                let post = &mut self.platform.workers[at];
-                let Some(life) = &mut post.life else { return };
-                life.alarm += 1;
-                let work = &life.at;
-                let due = [work.machine.next_deadline(), work.router.next_deadline()];
-                let (boot, alarm) = (life.boot, life.alarm);
-                let Some(due) = due.into_iter().flatten().min() else { return };
-                (post.at(at_us, due), boot, alarm)
-            }
-            Party::Client(_) | Party::Node(_) | Party::Queue => return,
+        let set = match party {
+            Party::Scheduler(at) => self.platform.schedulers[at]
+                .set_alarm(at_us, crate::platform::SchedulerAtWork::next_deadline),
+            Party::Worker(at) => self.platform.workers[at]
+                .set_alarm(at_us, crate::platform::WorkerAtWork::next_deadline),
+            Party::Client(_) | Party::Node(_) | Party::Queue => None,
         };
+        let Some((due_us, boot, alarm)) = set else { return };
         let who = Inbox { of: party, boot };
         self.at(due_us, Happening::Platform(Event::Wakes(who, alarm)));
     }
