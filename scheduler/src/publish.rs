@@ -81,6 +81,7 @@ impl Publisher {
                 Effect::Ask { job, ask } => self.home.ask(job, ask),
                 Effect::Enqueue(job) => self.queue.enqueue(job),
                 Effect::Release { token, done } => self.queue.release(token, done),
+                Effect::Drop { token, fault } => self.queue.discard(token, &fault),
                 Effect::Look(name) => self.look(name),
             }
         }

@@ -156,6 +156,13 @@ impl Queue {
         });
     }
 
+    /// A message can never run, and nothing can be recorded about it.
+    pub(crate) fn discard(&mut self, token: u64, fault: &Fault) {
+        let Some(Open { acker, .. }) = self.open.remove(&token) else { return };
+        warn!(%fault, "a message on the queue is too old for an outcome; dropped");
+        tokio::spawn(async move { acker.ack_with(AckKind::Term).await.is_ok() });
+    }
+
     /// Says of every open message that its job still runs.
     pub(crate) async fn progress(&self) {
         for open in self.open.values() {

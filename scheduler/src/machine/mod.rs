@@ -163,6 +163,13 @@ pub enum Effect {
         /// Whether the outcome is durable (acknowledge it), or it should come again later.
         done: bool,
     },
+    /// A message on the durable queue can neither run nor have an outcome: it goes for good.
+    Drop {
+        /// Which, as given in [`Source::Queue`].
+        token: u64,
+        /// Why.
+        fault: Fault,
+    },
     /// Look for the definition of a chain that is not known here; the answer comes back as
     /// [`Input::Chain`] or [`Input::Missing`].
     Look(Name),

@@ -12,7 +12,8 @@ use rand::Rng;
 
 impl Scheduler {
     /// Tells the submitter that nothing was started. A message on the queue that can never run
-    /// is recorded as failed; any other comes again later.
+    /// is recorded as failed, or dropped where its home would refuse that; any other comes again
+    /// later.
     pub(super) fn refuse(
         &mut self,
         now: Now,
@@ -32,7 +33,9 @@ impl Scheduler {
             Source::Queue { token, .. } => {
                 let hopeless = identified.is_some()
                     && matches!(fault.code, Code::BadRequest | Code::NotFound | Code::TooLarge);
-                if hopeless && self.check_room(0).is_ok() && self.jobs.find(&job).is_none() {
+                if hopeless && forgotten(&job, now) {
+                    out.push(Effect::Drop { token, fault });
+                } else if hopeless && self.check_room(0).is_ok() && self.jobs.find(&job).is_none() {
                     self.bury(now, job, &submission.called, token, fault, out);
                 } else {
                     out.push(Effect::Release { token, done: false });
@@ -61,4 +64,10 @@ impl Scheduler {
         self.record(now, key, out);
         self.watch(now.mono_ms(), key);
     }
+}
+
+/// Whether a job's id says that its home records nothing for it any more.
+fn forgotten(job: &JobId, now: Now) -> bool {
+    let now_ms = now.wall_us / 1_000;
+    job.submitted_ms().is_some_and(|at| now_ms.saturating_sub(at) > limit::OUTCOME_SUBMIT_MS)
 }

@@ -265,14 +265,16 @@ fn dismiss_callers(job: &mut Job, now_ms: u64, out: &mut Vec<Effect>) {
     }
 }
 
+/// Why a job ends at its deadline: a limit that held it up until then is what its caller is told.
 fn deadline_fault(job: &Job) -> Fault {
+    let full = job.trouble.as_ref().is_some_and(|trouble| trouble.code == Code::TooBusy);
     let message = format!(
         "the deadline of job `{}` passed after {} attempts; it changed nothing{}",
         job.id,
         job.attempts,
         last_trouble(job)
     );
-    Fault::new(Code::Deadline, message)
+    Fault::new(if full { Code::TooBusy } else { Code::Deadline }, message)
 }
 
 fn last_trouble(job: &Job) -> String {

@@ -103,7 +103,9 @@ impl World {
                 Effect::Assign { step, .. } => self.out.push(step),
                 Effect::Answer { reply, .. } => self.answer(reply),
                 Effect::Ask { job, ask } => self.open.push((job, ask)),
-                Effect::Release { token, .. } => *self.tokens.entry(token).or_default() += 1,
+                Effect::Release { token, .. } | Effect::Drop { token, .. } => {
+                    *self.tokens.entry(token).or_default() += 1;
+                }
                 Effect::Look(name) => self.rig.input(Input::Missing(name)),
                 Effect::Enqueue(_) => {}
             }

@@ -260,6 +260,32 @@ fn a_message_that_is_older_than_outcomes_is_not_run() {
     rig.step();
 }
 
+/// The home of such a job records nothing for it: it would come again for ever.
+#[test]
+fn a_message_whose_id_is_older_than_outcomes_is_dropped() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let stored = |minutes: u64| {
+        let stored_ms = WALL_US / 1_000 - minutes * 60_000;
+        Submission {
+            identity: Identity::Given {
+                job: JobId::random(1, stored_ms * 1_000, [1; 8]),
+                keyed: false,
+            },
+            source: Source::Queue { token: minutes, again: false, stored_ms },
+            ..run(1, "writing")
+        }
+    };
+    rig.submit(stored(1_441));
+    let drops = rig.drops();
+    let [(1_441, fault)] = &drops[..] else { panic!("{drops:?}") };
+    assert!(fault.message.contains("its outcome is kept for"), "{fault}");
+    assert_eq!((rig.steps(), rig.asks(), rig.releases()), (vec![], vec![], vec![]));
+    // There is still time to record that it failed.
+    rig.submit(stored(1_439));
+    assert_eq!((rig.drops(), rig.asks().len()), (vec![], 1));
+}
+
 #[test]
 fn a_home_that_does_not_answer_is_asked_again_and_given_up_in_the_end() {
     let mut rig = Rig::new();

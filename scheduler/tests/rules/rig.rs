@@ -182,6 +182,13 @@ impl Rig {
         })
     }
 
+    pub(crate) fn drops(&mut self) -> Vec<(u64, Fault)> {
+        self.drain(|effect| match effect {
+            Effect::Drop { token, fault } => Ok((token, fault)),
+            other => Err(other),
+        })
+    }
+
     fn drain<T>(&mut self, wanted: impl Fn(Effect) -> Result<T, Effect>) -> Vec<T> {
         let mut taken = Vec::new();
         for effect in std::mem::take(&mut self.effects) {

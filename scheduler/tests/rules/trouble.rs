@@ -184,6 +184,25 @@ fn a_store_without_room_is_transparent_until_somebody_stops_waiting() {
     rig.assert_empty();
 }
 
+/// What held a job up until its deadline is how it ends, if that was a limit.
+#[test]
+fn a_job_that_found_no_room_until_its_deadline_ends_with_the_limit() {
+    for (code, end) in [(Code::TooBusy, Code::TooBusy), (Code::Unavailable, Code::Deadline)] {
+        let mut rig = Rig::new();
+        rig.worker("w0", 1);
+        rig.submit(Submission { deadline_ms: 1_000, ..run(1, "reading") });
+        while rig.scheduler.jobs() > 0 {
+            for step in rig.steps() {
+                rig.end(&step, AttemptEnd::Again { fault: Fault::new(code, "no room") });
+            }
+            rig.pass(250);
+        }
+        let fault = rig.fault();
+        assert_eq!(fault.code, end);
+        assert!(fault.message.contains("changed nothing") && fault.message.contains("no room"));
+    }
+}
+
 #[test]
 fn a_late_end_of_a_job_that_is_gone_changes_nothing() {
     let mut rig = Rig::new();

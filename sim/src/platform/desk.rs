@@ -2,11 +2,9 @@
 //! sees it, a clock to wait for, and a record of what was read and written where it happened.
 
 use crate::job::{Rows, Write};
-use catena_protocol::message::read::{At, Read, Record, Scan};
+use catena_protocol::Fault;
 use catena_protocol::message::store::{Ask, Tell};
-use catena_protocol::message::write::{Write as WriteNow, Written};
-use catena_protocol::{Code, Fault, Key};
-use catena_worker::operator::{Page, Store};
+use catena_worker::operator::Asking;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, poll_fn};
 use std::collections::BTreeMap;
@@ -92,57 +90,8 @@ impl Desk {
     }
 }
 
-/// A store that is too busy or too slow is no failure of the operator.
-fn again(fault: Fault) -> Fault {
-    match fault.code {
-        Code::TooBusy | Code::Deadline => Fault::new(Code::Unavailable, fault.message),
-        _ => fault,
-    }
-}
-
-fn unexpected(tell: Tell) -> Fault {
-    match tell {
-        Tell::SnapshotTooOld { horizon } => {
-            Fault::new(Code::Conflict, format!("the snapshot is too old (horizon {horizon})"))
-        }
-        Tell::Fault(fault) => again(fault),
-        other => Fault::new(Code::Internal, format!("unexpected answer of the store: {other:?}")),
-    }
-}
-
-impl Store for Desk {
-    fn read(&self, key: Key, at: At) -> BoxFuture<'static, Result<Record, Fault>> {
-        let wish = Wish::Store(key.to_string(), Box::new(Ask::Read(Read { key, at })));
-        let told = self.wish(wish);
-        async move {
-            match told.await.map_err(again)? {
-                Tell::Record(record) => Ok(record),
-                other => Err(unexpected(other)),
-            }
-        }
-        .boxed()
-    }
-
-    fn scan(&self, scan: Scan) -> BoxFuture<'static, Result<Page, Fault>> {
-        let told = self.wish(Wish::Store(scan.prefix.clone(), Box::new(Ask::Scan(scan))));
-        async move {
-            match told.await.map_err(again)? {
-                Tell::Records { found, next } => Ok(Page { found, next }),
-                other => Err(unexpected(other)),
-            }
-        }
-        .boxed()
-    }
-
-    fn write_now(&self, write: WriteNow) -> BoxFuture<'static, Result<Written, Fault>> {
-        let key = write.mutation.key.to_string();
-        let told = self.wish(Wish::Store(key, Box::new(Ask::Write(write))));
-        async move {
-            match told.await.map_err(again)? {
-                Tell::Written(written) => Ok(written),
-                other => Err(unexpected(other)),
-            }
-        }
-        .boxed()
+impl Asking for Desk {
+    fn ask(&self, tag: String, ask: Ask) -> BoxFuture<'static, Result<Tell, Fault>> {
+        self.wish(Wish::Store(tag, Box::new(ask))).boxed()
     }
 }

@@ -202,6 +202,7 @@ impl World {
                     process.machine.views().any(|view| {
                         view.partition == number
                             && view.serves
+                            && view.voters_settled
                             && view.voters.len() == self.hosts.len().min(self.plan.replicas)
                             && view.voters.iter().all(|voter| disks.contains(voter))
                     })

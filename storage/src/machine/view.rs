@@ -34,6 +34,8 @@ pub struct View {
     pub open_txns: usize,
     /// Who has a vote.
     pub voters: Vec<Member>,
+    /// Whether that is committed, as far as it knows.
+    pub voters_settled: bool,
 }
 
 impl<C> Node<C> {
@@ -59,6 +61,7 @@ impl<C> Node<C> {
                 closed: partition.closed,
                 open_txns: partition.intents.len() + partition.unsettled.len(),
                 voters: partition.voters.now().to_vec(),
+                voters_settled: !partition.voters.is_changing(commit),
             }
         })
     }

@@ -65,7 +65,7 @@ impl Voters {
     }
 
     /// Whether the last change is not committed yet.
-    fn is_changing(&self, committed: u64) -> bool {
+    pub(super) fn is_changing(&self, committed: u64) -> bool {
         self.since.last().is_some_and(|(at, _)| *at > committed)
     }
 

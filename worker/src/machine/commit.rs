@@ -42,7 +42,7 @@ impl Worker {
             Tell::Decided(Decided::Conflict { version, .. }) => AttemptEnd::Conflict { version },
             Tell::Decided(Decided::Busy { wait_ms }) => AttemptEnd::Again {
                 fault: Fault::new(
-                    Code::TooBusy,
+                    Code::Unavailable,
                     format!(
                         "another attempt of the job is being decided about; nothing was recorded \
                          of this one; its outcome is known in about {wait_ms} ms"

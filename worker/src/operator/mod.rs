@@ -15,6 +15,7 @@
 //! Deliberately unknown here: jobs and their plans, hand-offs, timeouts, and how a store is
 //! reached ([`Store`] is given). Panics pass through; whoever polls an operator catches them.
 
+mod asked_store;
 mod at_once;
 mod built_in;
 mod context;
@@ -30,6 +31,7 @@ mod service;
 mod store;
 mod write_buffer;
 
+pub use asked_store::Asking;
 pub use context::{Context, Opening};
 pub use door::Doors;
 pub use registry::Registry;

@@ -1,4 +1,5 @@
-//! What a context asks of the store. The worker answers with its store client.
+//! What a context asks of the store. Whatever can pass requests on to the
+//! store is one ([`Asking`](super::Asking)), as the worker's store client.
 //!
 //! Unknown here: partitions, retries, transport. A fault returned here goes to the operator as it
 //! is; so `Conflict` for a snapshot that is too old and `Unavailable` for a primary that is away

@@ -57,12 +57,6 @@ impl Leaders {
         led.remove(&node).map(|led| (node, led))
     }
 
-    /// Who leads a partition; none: nobody has said so.
-    pub(crate) fn of(&self, partition: u16) -> Option<&NodeId> {
-        let leads = |(_, led): &(&NodeId, Vec<u16>)| led.contains(&partition);
-        self.led().into_iter().find(leads).map(|(node, _)| node)
-    }
-
     /// Whether exactly so many nodes live, every partition has a leader, and every node leads its
     /// share.
     pub(crate) fn are_settled(&self, nodes: usize) -> bool {
@@ -106,8 +100,6 @@ mod tests {
         leaders.saw(beat("b", 2, &[(1, 2), (2, 2), (3, 1)]));
         let (node, led) = leaders.busiest().unwrap();
         assert_eq!((node.as_str(), led), ("b", vec![1, 2, 3]));
-        let leads = |partition| leaders.of(partition).map(NodeId::as_str);
-        assert_eq!([leads(0), leads(2), leads(4)], [Some("a"), Some("b"), None]);
     }
 
     #[test]

@@ -13,12 +13,12 @@ async fn a_job_that_finds_no_room_until_its_deadline_is_told_so_and_changes_noth
     let chain = r#"{"steps":["write-pair"],"deadline":"1s"}"#;
     let answer = platform.inline(chain, "x").await;
     let why = "no more are taken; nothing was changed; try again later";
-    answer.says(504, "it changed nothing");
-    answer.says(504, why);
+    answer.says(429, "it changed nothing");
+    answer.says(429, why);
     // What is recorded is what was told.
     let job = answer.job();
     assert_eq!(platform.ended(&job).await["state"], "failed");
-    platform.ask(&format!("catena.job.{job}.result"), &[], "").await.says(504, why);
+    platform.ask(&format!("catena.job.{job}.result"), &[], "").await.says(429, why);
     for key in ["pair:left", "pair:right"] {
         platform.read(key).await.bad(404);
     }

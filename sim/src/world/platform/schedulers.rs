@@ -48,6 +48,8 @@ impl World {
             Effect::Ask { job, ask } => self.ask_home(at, who, job, ask),
             Effect::Enqueue(job) => self.publish(at, who, job),
             Effect::Release { token, done } => self.release(at, who, token, done),
+            // A run is far too short for this; a job that goes this way has no outcome, which is seen.
+            Effect::Drop { token, .. } => self.release(at, who, token, true),
             Effect::Look(name) => self.scheduler(at, Input::Missing(name)),
         }
     }

@@ -77,7 +77,8 @@ impl Report {
              hand: three services, each with a connection of its own, over as many nats-servers as \
              there are replicas, with a KV bucket on all of them (sync_interval: always); it gives \
              no atomicity. Services, workers and clients share this process. Messages include \
-             those between clustered servers; rounds are those of a commit before its answer."
+             those between clustered servers; rounds are how often a commit asks all partitions, as \
+             its home counts it."
         );
         if !json {
             crate::output::line(format!(
