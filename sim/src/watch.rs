@@ -198,6 +198,7 @@ mod tests {
             closed: Timestamp(500),
             open_txns: 0,
             voters: Vec::new(),
+            voters_settled: true,
         }
     }
 
