@@ -221,6 +221,7 @@ fn errors_say_whether_anything_may_have_changed() {
 fn a_busy_node_is_no_answer_when_an_earlier_try_may_have_arrived() {
     let mut h = Harness::new(Settings::default());
     let busy = || Tell::Fault(Fault::new(Code::TooBusy, "full; nothing was changed"));
+    h.give(Input::Alive(leads("s1", 3, 1)));
     h.ask(1, write(1), 5000);
     let (_, id, _) = h.sent();
     h.tell(id, busy());
@@ -234,6 +235,21 @@ fn a_busy_node_is_no_answer_when_an_earlier_try_may_have_arrived() {
     let (_, id, _) = h.sent();
     let done = Tell::Written(Written::Done { version: Timestamp(5), value: None });
     assert_eq!(h.tell(id, done).len(), 1);
+}
+
+/// Around an election two may listen as primary: one that was paused, and who leads by now.
+#[test]
+fn one_that_does_not_lead_says_nothing_about_others_who_listen_as_primary() {
+    let busy = Tell::Fault(Fault::new(Code::TooBusy, "full; nothing was changed"));
+    for turned_away in [Tell::NotPrimary { primary: None }, busy] {
+        let mut h = Harness::new(Settings::default());
+        h.ask(1, write(1), 5000);
+        let (to, id, _) = h.sent();
+        assert_eq!(to, Target::Primary(3));
+        assert!(h.tell(id, turned_away).is_empty());
+        h.refuse_all();
+        assert!(h.fault().message.contains("may or may not"), "{}", h.fault());
+    }
 }
 
 fn commit() -> Ask {
@@ -451,7 +467,12 @@ enum Step {
     /// It arrives, takes effect, and the answer is lost.
     Silent(usize),
     Lost(usize),
-    NotPrimary(usize, Option<u8>),
+    /// The node does not lead; another one that listens as primary may take it, and be silent.
+    NotPrimary {
+        n: usize,
+        hint: Option<u8>,
+        taken: bool,
+    },
     /// It arrives, and the node ceases to lead before it is certain that it takes effect.
     Deposed {
         n: usize,
@@ -460,7 +481,11 @@ enum Step {
     },
     /// A replica has not got as far.
     Behind(usize, Option<u8>),
-    Busy(usize),
+    /// As for `NotPrimary`.
+    Busy {
+        n: usize,
+        taken: bool,
+    },
     /// Nobody listens where it goes.
     Refused(usize),
     /// It arrives twice, with two answers.
@@ -480,11 +505,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Answered),
         2 => any::<usize>().prop_map(Step::Silent),
         1 => any::<usize>().prop_map(Step::Lost),
-        2 => (any::<usize>(), proptest::option::of(0..3_u8)).prop_map(|(n, hint)| Step::NotPrimary(n, hint)),
+        2 => (any::<usize>(), proptest::option::of(0..3_u8), any::<bool>())
+            .prop_map(|(n, hint, taken)| Step::NotPrimary { n, hint, taken }),
         2 => (any::<usize>(), proptest::option::of(0..3_u8), any::<bool>())
             .prop_map(|(n, hint, takes_effect)| Step::Deposed { n, hint, takes_effect }),
         1 => (any::<usize>(), proptest::option::of(0..3_u8)).prop_map(|(n, hint)| Step::Behind(n, hint)),
-        1 => any::<usize>().prop_map(Step::Busy),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(n, taken)| Step::Busy { n, taken }),
         2 => any::<usize>().prop_map(Step::Refused),
         1 => any::<usize>().prop_map(Step::Twice),
         1 => (0..3_u8, 0..5_u64).prop_map(|(node, epoch)| Step::Leads { node, epoch }),
@@ -587,6 +613,13 @@ impl Run {
         self.give(Input::Told(Response { id, tell }));
     }
 
+    /// A message to whoever listens as primary may reach two.
+    fn take_elsewhere(&mut self, to: &Target, caller: u32, taken: bool) {
+        if taken && matches!(to, Target::Primary(_)) {
+            self.applied.insert(caller);
+        }
+    }
+
     fn done() -> Tell {
         Tell::Written(Written::Done { version: Timestamp(1), value: None })
     }
@@ -626,8 +659,9 @@ impl Run {
             Step::Lost(n) => {
                 self.take(n);
             }
-            Step::NotPrimary(n, hint) => {
-                if let Some(Flying { id, .. }) = self.take(n) {
+            Step::NotPrimary { n, hint, taken } => {
+                if let Some(Flying { id, to, caller, .. }) = self.take(n) {
+                    self.take_elsewhere(&to, caller, taken);
                     let primary = hint.map(|hint| node(&format!("s{hint}")));
                     self.tell(id, Tell::NotPrimary { primary });
                 }
@@ -647,8 +681,9 @@ impl Run {
                     self.tell(id, Tell::Behind { primary, closed: Timestamp(1) });
                 }
             }
-            Step::Busy(n) => {
-                if let Some(Flying { id, .. }) = self.take(n) {
+            Step::Busy { n, taken } => {
+                if let Some(Flying { id, to, caller, .. }) = self.take(n) {
+                    self.take_elsewhere(&to, caller, taken);
                     self.tell(id, Tell::Fault(Fault::new(Code::TooBusy, "nothing was changed")));
                 }
             }

@@ -186,6 +186,14 @@ impl<C> Open<C> {
     const fn may_have_arrived(&self) -> bool {
         self.silences > 0
     }
+
+    /// Whoever listens as primary was asked: around an election that may be several, and one that
+    /// turns the request away says nothing about the others.
+    const fn count_others(&mut self) {
+        if matches!(self.waits_for, Some((Target::Primary(_), _))) {
+            self.silences += 1;
+        }
+    }
 }
 
 impl<C> Router<C> {

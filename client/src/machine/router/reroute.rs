@@ -65,6 +65,7 @@ impl<C> Router<C> {
         out: &mut Vec<Effect<C>>,
     ) {
         let Some(open) = self.open.get_mut(place) else { return };
+        open.count_others();
         let Some((asked, _)) = open.waits_for.take() else { return };
         let partition = open.request.partition;
         self.routes.not_primary(partition, &asked, primary);
@@ -118,6 +119,9 @@ impl<C> Router<C> {
         out: &mut Vec<Effect<C>>,
     ) {
         let Some(open) = self.open.get_mut(place) else { return };
+        if last_try {
+            open.count_others();
+        }
         let passing = matches!(
             fault.code,
             Code::TooBusy | Code::Unavailable | Code::Deadline | Code::Internal
