@@ -7,7 +7,7 @@ use catena_protocol::message::write::Written;
 use catena_protocol::placement::Member;
 use catena_protocol::{Key, Timestamp};
 use catena_storage::machine::{Entry, View};
-use catena_storage::state::Changes;
+use catena_storage::state::{Changes, Content};
 use std::collections::BTreeMap;
 
 /// What was seen so far.
@@ -22,7 +22,7 @@ pub(crate) struct Watch {
     /// The same of each process, which never falls.
     of: BTreeMap<(usize, u64, u16), (Timestamp, u64, u64)>,
     /// What each version of a record held.
-    rows: BTreeMap<(u16, Key, Timestamp), String>,
+    rows: BTreeMap<(u16, Key, Timestamp), Content>,
 }
 
 /// A rule that does not hold, and what was seen.
@@ -84,11 +84,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Looks at what a node is about to apply.
+    /// Looks at what a node is about to apply that has forgotten what was before `horizon`.
     pub(crate) fn apply(
         &mut self,
         changes: &[Changes],
         before: &BTreeMap<u16, Mark>,
+        horizon: Timestamp,
     ) -> Result<(), Broken> {
         let copies = |changes: &Changes| {
             changes.clear.is_some() || changes.marks.iter().any(|(_, mark)| mark.copying)
@@ -111,15 +112,25 @@ impl Watch {
                 );
                 return Err((CLOSED, what));
             }
-            let content = format!("{content:?}");
             let place = (number, key.clone(), version);
             let known = self.rows.entry(place).or_insert_with(|| content.clone());
-            if *known != content {
-                let what = format!("`{}` at {version}: {known} and {content}", key);
-                return Err((PREFIX, what));
+            if known != content {
+                let what = format!("`{}` at {version}: {known:?} and {content:?}", key);
+                if !self.is_deleted(number, key, version, horizon) {
+                    return Err((PREFIX, what));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether a record was deleted behind `version` but not behind `horizon`: nobody can read any
+    /// more what was before, and a node that forgot it may make something else of it.
+    fn is_deleted(&self, number: u16, key: &Key, version: Timestamp, horizon: Timestamp) -> bool {
+        let from = (number, key.clone(), Timestamp(version.0 + 1));
+        let until = (number, key.clone(), horizon);
+        version < horizon
+            && self.rows.range(from..=until).any(|(_, content)| *content == Content::Deleted)
     }
 
     /// Looks at an answer that a node is about to give at `now`. Who reads at a snapshot knows its
@@ -177,7 +188,7 @@ mod tests {
     use catena_protocol::message::read::Record;
     use catena_protocol::message::replicate::Position;
     use catena_protocol::{DiskId, NodeId};
-    use catena_storage::state::{Content, Update};
+    use catena_storage::state::Update;
     use std::sync::Arc;
 
     fn member(name: &str) -> Member {
@@ -203,7 +214,10 @@ mod tests {
     }
 
     fn row(version: u64, value: &[u8]) -> Changes {
-        let content = Content::Value(catena_protocol::Blob::from(value.to_vec()));
+        holds(version, Content::Value(catena_protocol::Blob::from(value.to_vec())))
+    }
+
+    fn holds(version: u64, content: Content) -> Changes {
         let rows = vec![(Key::new("a").unwrap(), content)];
         let update = Update { version: Timestamp(version), rows, ..Update::default() };
         Changes { updates: vec![(0, Arc::new(update))], ..Changes::default() }
@@ -258,9 +272,25 @@ mod tests {
         watch.look(0, 1, &member("s0"), &view()).unwrap();
         let applied = Position { epoch: 3, index: 8 };
         let before = BTreeMap::from([(0, Mark { applied, ..Mark::default() })]);
-        assert_eq!(watch.apply(&[row(500, b"x")], &before).unwrap_err().0, CLOSED);
-        watch.apply(&[row(501, b"x")], &before).unwrap();
-        assert_eq!(watch.apply(&[row(501, b"y")], &before).unwrap_err().0, PREFIX);
+        let none = Timestamp::ZERO;
+        assert_eq!(watch.apply(&[row(500, b"x")], &before, none).unwrap_err().0, CLOSED);
+        watch.apply(&[row(501, b"x")], &before, none).unwrap();
+        assert_eq!(watch.apply(&[row(501, b"y")], &before, none).unwrap_err().0, PREFIX);
+    }
+
+    #[test]
+    fn what_differs_is_passed_over_only_before_a_deletion_that_may_be_forgotten() {
+        let mut watch = Watch::default();
+        let none = BTreeMap::new();
+        for changes in [row(501, b"x"), holds(503, Content::Deleted), row(505, b"x")] {
+            watch.apply(&[changes], &none, Timestamp::ZERO).unwrap();
+        }
+        let mut differs = |version, horizon| {
+            watch.apply(&[row(version, b"y")], &none, Timestamp(horizon)).is_err()
+        };
+        assert!(differs(501, 0) && differs(501, 502), "the deletion has to be kept");
+        assert!(!differs(501, 503) && !differs(501, 600));
+        assert!(differs(503, 600) && differs(505, 600), "nothing is deleted behind it");
     }
 
     #[test]

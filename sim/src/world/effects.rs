@@ -83,7 +83,9 @@ impl World {
     }
 
     fn apply(&mut self, host: usize, boot: u64, batch: u64, changes: Vec<Changes>) {
-        if let Err((rule, what)) = self.watch.apply(&changes, &self.marks[host]) {
+        let process = self.hosts[host].process.as_ref();
+        let horizon = process.and_then(|process| process.state.horizon().ok()).unwrap_or_default();
+        if let Err((rule, what)) = self.watch.apply(&changes, &self.marks[host], horizon) {
             self.fail(rule, what);
         }
         let marks = changes.iter().flat_map(|changes| &changes.marks);
