@@ -12,7 +12,7 @@ use catena_protocol::message::commit::{Decided, End, Outcome};
 use catena_protocol::message::read::At;
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Position};
 use catena_protocol::message::store::{Ask, Tell};
-use catena_protocol::message::write::{Change, Condition, Written};
+use catena_protocol::message::write::{Change, Condition, Mutation, Written};
 use catena_protocol::placement::Member;
 use catena_protocol::{AttemptId, Code, DiskId, Fault, JobId, Timestamp};
 use catena_storage::machine::{Input, Node, Settings};
@@ -581,4 +581,26 @@ fn all_of_a_branch_that_was_cut_off_is_passed_over() {
     let last = restored([cut, taken].concat()).unwrap();
     assert_eq!(last, Position { epoch: 6, index: 2 });
     assert!(restored(vec![record(1, 3), record(3, 4)]).is_err(), "a record is missing");
+}
+
+/// After a crash the state may hold more than it stands for. What was added to a record may then be
+/// forgotten together with a later deletion, and is added to nothing when the log is taken in.
+#[test]
+fn sums_whose_base_went_with_a_forgotten_deletion_stop_nothing() {
+    let mut state = MemoryState::default();
+    let applied = Position { epoch: 1, index: 1 };
+    let mark = Mark { applied, newest: Timestamp(1), ..Mark::default() };
+    state.apply(&[Changes { marks: vec![(0, mark)], ..Changes::default() }]).unwrap();
+    let record = |index: u64, change| {
+        let mutations = vec![Mutation { key: key("a"), change }];
+        let (version, decision) = (Timestamp(index), Decision::Effects { mutations });
+        LogEntry::Record(LogRecord { partition: 0, epoch: 1, index, version, decision })
+    };
+    // The record held -5 when these were decided.
+    let changes = [Change::Add(i64::MAX), Change::Add(1), Change::Delete];
+    let entries = (2..).zip(changes).map(|(index, change)| record(index, change)).collect();
+    let settings = Settings { partitions: PARTITIONS, ..Settings::default() };
+    let mut node: Node<u64> = Node::new(settings, &state).unwrap();
+    node.restore(entries, &state).unwrap();
+    assert_eq!(node.log(0).last().unwrap().0, Position { epoch: 1, index: 4 });
 }
