@@ -3,7 +3,7 @@
 use catena_sim::{Mistake, Plan, Sweep, sweep};
 
 /// Each must be seen within so many seeds of the plan that is made for it.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 2_000;
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes without optimization: `make sim` runs it")]
