@@ -70,6 +70,7 @@ impl Plan {
                 plan.apply_bytes = 0;
                 plan.state_us = (20_000, 300_000);
             }
+            Bug::CopyVouchedEarly => plan.small_copies(),
             Bug::CopyWithoutHorizon => plan.copies_from_the_future(),
             Bug::CopyRevives => plan.copies_in_pieces(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
@@ -301,6 +302,21 @@ impl Plan {
         self.tail_bytes = 400;
         self.message_bytes = 400;
         self.retention_ms = 2_000;
+    }
+
+    /// Copies of one piece, to nodes that did not hear for a while and whose state is behind.
+    /// Additions tell whether something is missing.
+    fn small_copies(&mut self) {
+        self.jobs(&[(FaultKind::Link, 800), (FaultKind::Kill, 800)]);
+        self.lasts_us = (500_000, 2_000_000);
+        self.off_us = (10_000, 300_000);
+        self.tail_bytes = 400;
+        self.message_bytes = 100_000;
+        self.apply_bytes = 1_000_000;
+        self.apply_ms = 2_000;
+        self.state_us = (100_000, 500_000);
+        self.network.lost_ppm = 50_000;
+        self.jobs = 2_500;
     }
 
     /// Copies from a node whose clock is far ahead, so that it has forgotten what others have not.

@@ -286,6 +286,36 @@ fn a_copy_that_was_begun_counts_for_nothing_and_is_begun_again() {
     assert!(has(&cluster, one, "{t}99"));
 }
 
+#[test]
+fn what_was_committed_before_a_copy_does_not_stand_for_it() {
+    let mut cluster = Cluster::with(&short_tail());
+    cluster.advance(6_000_000);
+    let (primary, [one, _]) = cluster.elected(partition());
+    // From now on what is committed gathers there.
+    cluster.kill(one);
+    cluster.replicas[one].settings.apply_bytes = usize::MAX;
+    cluster.start(one);
+    cluster.advance(1_000_000);
+    assert!(written(&cluster.ask(primary, put(1, "{t}before", "x"))));
+    cluster.advance(200_000);
+    let before = cluster.mark(primary, partition()).applied;
+    assert!(cluster.mark(one, partition()).applied < before && !has(&cluster, one, "{t}before"));
+    cluster.replicas[one].cut = true;
+    let small = "x".repeat(100);
+    for number in 2..102 {
+        assert!(written(&cluster.ask(primary, put(number, &format!("{{t}}{number}"), &small))));
+    }
+    cluster.replicas[one].cut = false;
+    cluster.step_until("what was before", |cluster| has(cluster, one, "{t}before"));
+    assert!(cluster.events.contains(&(one, Event::Copies { partition: partition() })));
+    assert!(!has(&cluster, one, "{t}101"), "before the copy");
+    assert_eq!(cluster.mark(one, partition()).applied, before);
+    // The copy is lost with the process, which begins where it was.
+    cluster.kill(one);
+    cluster.start(one);
+    cluster.until("a copy", |cluster| has(cluster, one, "{t}101"));
+}
+
 /// A node is away for some time and comes back with an empty disk.
 fn comes_back_empty(away_us: u64) {
     let (mut cluster, primary, [one, other]) = led();

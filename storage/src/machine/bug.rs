@@ -43,6 +43,8 @@ pub enum Bug {
     CopyWithoutHorizon,
     /// What is forgotten while a copy is taken is not missed in its later pieces.
     CopyRevives,
+    /// What was committed before a copy goes to the state as if it were the copy.
+    CopyVouchedEarly,
     /// A node whose data is gone votes as the one that it was.
     WipedVoter,
     /// The applied index is kept apart from the data.
@@ -114,7 +116,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -134,6 +136,7 @@ impl Bug {
         Self::CopyNotDurable,
         Self::CopyWithoutHorizon,
         Self::CopyRevives,
+        Self::CopyVouchedEarly,
         Self::WipedVoter,
         Self::MarkApart,
         Self::AnswerEarly,

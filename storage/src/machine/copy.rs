@@ -220,6 +220,7 @@ impl<C> Node<C> {
         let merges = self.has(Bug::MergeCopy);
         let forgets_less = self.has(Bug::CopyWithoutHorizon);
         let revives = self.has(Bug::CopyRevives);
+        let early = self.has(Bug::CopyVouchedEarly);
         let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
         if partition.primary() != Some(from) || partition.epoch != piece.epoch {
             return Ok(());
@@ -262,17 +263,24 @@ impl<C> Node<C> {
         // ends the copy, and what this replica vouched for must not be forgotten then.
         let begun = Mark { copying: true, floor, ..Mark::default() };
         changes.marks.push((number, begun));
-        if ends {
-            let ahead = Some(partition.ahead);
-            partition.mark = Mark { floor: mark.applied, ahead, ..mark };
+        let ahead = Some(partition.ahead);
+        let whole = ends.then(|| Mark { floor: mark.applied, ahead, ..mark });
+        if let Some(whole) = whole.as_ref().filter(|_| early) {
+            partition.mark = whole.clone();
         }
         if first {
-            // What was committed before comes before the copy.
+            // What was committed before comes before the copy, and stands only for itself: a crash
+            // may come between the two.
             self.apply_gathered(out);
             self.give_up_state(number);
         }
-        if let Some(copying) = &mut self.partitions[usize::from(number)].copying {
-            copying.batch = self.applying.next();
+        let batch = self.applying.next();
+        let partition = &mut self.partitions[usize::from(number)];
+        if let Some(whole) = whole {
+            partition.mark = whole;
+        }
+        if let Some(copying) = &mut partition.copying {
+            copying.batch = batch;
         }
         self.gather_piece(now, changes);
         if ends {
