@@ -4,12 +4,14 @@
 //! next is closed when that one is durable, so that one sync, and one message to each replica
 //! set, carry everything that came in between, of all partitions.
 
+use super::packed;
 use super::pending::{Draft, TxnStep};
 use super::role::Role;
 use super::{Bug, Effect, Entry, Node};
 use crate::state::{Content, Update};
+use bytes::Bytes;
 use catena_protocol::clock::Now;
-use catena_protocol::codec::{Raw, encode};
+use catena_protocol::codec::{self, Raw};
 use catena_protocol::message::gossip::{Line, Push, Run};
 use catena_protocol::message::replicate::{Decision, LogRecord, Vote};
 use catena_protocol::message::write::Mutation;
@@ -86,19 +88,23 @@ impl<C> Node<C> {
         let at = &mut self.partitions[usize::from(partition)];
         let index = at.tail.last().index + 1;
         let record = LogRecord { partition, epoch: at.epoch, index, version, decision };
-        let raw = Raw(encode(&record).into());
-        let draft = draft(&record, rows);
-        if let Some(ceiling) = draft.ceiling {
+        if let Decision::Ceiling(ceiling) = record.decision {
             at.ceiling.ask(ceiling, index);
         }
-        self.keep(record, raw, draft);
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encoded.clear();
+        codec::append(&record, &mut encoded);
+        self.keep(&record, &encoded, rows);
+        self.encoded = encoded;
         index
     }
 
     /// Puts a record behind the last one of its partition's log.
-    pub(super) fn keep(&mut self, record: LogRecord, raw: Raw, draft: Draft) {
-        let LogRecord { partition, epoch, index, .. } = record;
+    pub(super) fn keep(&mut self, record: &LogRecord, encoded: &[u8], rows: Vec<(Key, Content)>) {
+        let LogRecord { partition, epoch, index, .. } = *record;
         let at = &mut self.partitions[usize::from(partition)];
+        let kept = at.tail.push(epoch, encoded);
+        let draft = draft(record, &kept, rows);
         self.pending_bytes += draft.bytes;
         if let Some(voters) = &draft.voters {
             at.voters.change(index, voters.clone());
@@ -113,10 +119,9 @@ impl<C> Node<C> {
                 TxnStep::Settled(txn) => at.unsettled.end(*txn, index),
             }
         }
-        let bytes = raw.0.len();
-        at.tail.push(epoch, raw.0.clone());
         at.pending.push(draft);
-        self.frames.add(Entry::Record { partition, index, bytes: raw }, bytes);
+        let bytes = kept.len();
+        self.frames.add(Entry::Record { partition, index, bytes: Raw(kept) }, bytes);
         let touched = self.frames.open.touched.entry(partition);
         let touched = touched.or_insert(Touched { first: index, last: index, epoch });
         touched.first = touched.first.min(index);
@@ -232,8 +237,15 @@ fn messages(runs: Vec<Run>, most: usize) -> Vec<Vec<Run>> {
     messages
 }
 
-/// What a record does, for the time until the state contains it.
-pub(super) fn draft(record: &LogRecord, rows: Vec<(Key, Content)>) -> Draft {
+/// What a record, encoded as `encoded`, does, for the time until the state contains it.
+fn draft(record: &LogRecord, encoded: &Bytes, mut rows: Vec<(Key, Content)>) -> Draft {
+    for (_, content) in &mut rows {
+        if let Content::Value(value) = content
+            && let Some(shared) = packed::shared(encoded, value.as_ref())
+        {
+            *value = shared.into();
+        }
+    }
     let mut bytes = RECORD_BYTES;
     let mut update = Update { version: record.version, rows, ..Update::default() };
     let (mut txns, mut ceiling, mut voters) = (Vec::new(), None, None);

@@ -28,6 +28,7 @@ impl<C: Debug> Node<C> {
             sets: _,
             others,
             frames,
+            encoded: _,
             beats: _,
             beat_us,
             beat_soon,

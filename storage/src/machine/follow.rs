@@ -216,7 +216,7 @@ impl<C> Node<C> {
             Some(_) => self.truncate(number, index - 1),
             None => {}
         }
-        self.adopt(record, raw, state).map(|taken| taken.map_err(|error| error.to_string()))
+        self.adopt(&record, &raw.0, state).map(|taken| taken.map_err(|error| error.to_string()))
     }
 
     /// Cuts off what another primary decided otherwise.

@@ -41,6 +41,7 @@ mod intent;
 mod lead;
 mod ledger;
 mod outcome;
+mod packed;
 mod partition;
 mod pending;
 mod prepare;
@@ -102,6 +103,8 @@ pub struct Node<C> {
     sets: Vec<Vec<NodeId>>,
     others: Others,
     frames: Frames,
+    /// Room for a record that is being written.
+    encoded: Vec<u8>,
     beats: Beats,
     beat_us: u64,
     /// Somebody waits for the next beat.

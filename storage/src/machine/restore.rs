@@ -3,7 +3,7 @@
 //! What is in its log need not be committed; it is once a primary says so. A node that decides
 //! alone leads at once.
 
-use super::append::{Frames, draft};
+use super::append::Frames;
 use super::apply::{Applying, Gathered};
 use super::lead::Beats;
 use super::partition::Partition;
@@ -14,7 +14,7 @@ use super::{Bug, Effect, Event, Node, Settings};
 use crate::state::{Content, NotAnInteger, State, StateError};
 use catena_protocol::chance::Chance;
 use catena_protocol::clock::{HybridClock, Now};
-use catena_protocol::codec::{Raw, encode};
+use catena_protocol::codec::encode;
 use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation};
 use catena_protocol::placement::place;
@@ -103,6 +103,7 @@ impl<C> Node<C> {
             now: Now::default(),
             chance: Chance::new(settings.seed),
             settings,
+            encoded: Vec::new(),
             horizon: state.horizon()?,
             partitions,
             hosted,
@@ -209,12 +210,8 @@ impl<C> Node<C> {
             let expected = last.index + 1;
             return Err(RestoreError::Gap { partition: number, expected, found: index });
         }
-        let raw = Raw(encode(&record).into());
-        self.adopt(record, raw, state)?.map_err(|reason| RestoreError::Impossible {
-            partition: number,
-            index,
-            reason,
-        })?;
+        self.adopt(&record, &encode(&record), state)?
+            .map_err(|reason| RestoreError::Impossible { partition: number, index, reason })?;
         self.partitions[usize::from(number)].synced = index;
         Ok(())
     }
@@ -233,12 +230,12 @@ impl<C> Node<C> {
     /// Puts a record that somebody else decided behind the last one.
     pub(super) fn adopt<S: State>(
         &mut self,
-        record: LogRecord,
-        raw: Raw,
+        record: &LogRecord,
+        encoded: &[u8],
         state: &S,
     ) -> Result<Result<(), NotAnInteger>, StateError> {
         let partition = &self.partitions[usize::from(record.partition)];
-        let rows = match rows(partition, &record, state)? {
+        let rows = match rows(partition, record, state)? {
             Ok(rows) => rows,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -247,8 +244,7 @@ impl<C> Node<C> {
         {
             self.partitions[usize::from(record.partition)].patched = record.index;
         }
-        let draft = draft(&record, rows);
-        self.keep(record, raw, draft);
+        self.keep(&record, encoded, rows);
         Ok(Ok(()))
     }
 

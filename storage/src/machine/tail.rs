@@ -3,6 +3,7 @@
 //! Reaches back at least to what the state does not contain yet, and further as far as there is
 //! room, so that replicas that missed something get it from here.
 
+use super::packed::Packed;
 use bytes::Bytes;
 use catena_protocol::codec::Raw;
 use catena_protocol::message::replicate::Position;
@@ -23,6 +24,7 @@ pub(super) struct Tail {
     base_hash: u64,
     kept: VecDeque<Kept>,
     bytes: usize,
+    packed: Packed,
 }
 
 /// The hash of a log whose hash was `before` and that a record is added to (XXH3, Y. Collet).
@@ -32,8 +34,8 @@ pub(super) fn chain(before: u64, record: &[u8]) -> u64 {
 
 impl Tail {
     /// A log of which everything up to `base` is elsewhere.
-    pub(super) const fn new(base: Position, base_hash: u64) -> Self {
-        Self { base, base_hash, kept: VecDeque::new(), bytes: 0 }
+    pub(super) fn new(base: Position, base_hash: u64) -> Self {
+        Self { base, base_hash, kept: VecDeque::new(), bytes: 0, packed: Packed::default() }
     }
 
     pub(super) fn last(&self) -> Position {
@@ -59,10 +61,13 @@ impl Tail {
         self.bytes
     }
 
-    pub(super) fn push(&mut self, epoch: u64, bytes: Bytes) {
-        let hash = chain(self.hash(), &bytes);
+    /// Adds a record. Returns its bytes as they are kept here.
+    pub(super) fn push(&mut self, epoch: u64, record: &[u8]) -> Bytes {
+        let hash = chain(self.hash(), record);
+        let bytes = self.packed.keep(record, self.bytes);
         self.bytes += bytes.len();
-        self.kept.push_back(Kept { epoch, hash, bytes });
+        self.kept.push_back(Kept { epoch, hash, bytes: bytes.clone() });
+        bytes
     }
 
     fn at(&self, index: u64) -> Option<&Kept> {
@@ -135,7 +140,7 @@ mod tests {
     fn tail() -> Tail {
         let mut tail = Tail::new(Position { epoch: 1, index: 10 }, 7);
         for (epoch, text) in [(1, "a"), (2, "bb"), (2, "ccc")] {
-            tail.push(epoch, Bytes::from_static(text.as_bytes()));
+            tail.push(epoch, text.as_bytes());
         }
         tail
     }
@@ -160,7 +165,7 @@ mod tests {
         assert_eq!(tail.hash(), whole);
         tail.truncate(12);
         assert_eq!(tail.last(), Position { epoch: 2, index: 12 });
-        tail.push(2, Bytes::from_static(b"ccc"));
+        tail.push(2, b"ccc");
         assert_eq!(tail.hash(), whole);
     }
 
