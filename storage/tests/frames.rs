@@ -51,6 +51,19 @@ fn are_small(cluster: &Cluster) {
     assert!(cluster.largest_frames.iter().any(|bytes| *bytes > VALUE_BYTES));
 }
 
+/// One message for each sync, whatever the number of partitions, as long as it is small.
+#[test]
+fn one_frame_is_one_message_to_the_replicas_of_all_its_partitions() {
+    let mut cluster = Cluster::led();
+    let (one, other) = pair(&cluster, true);
+    let primary = cluster.primary(one).unwrap();
+    let puts = (0..20).map(|n| put(n, &format!("{}{n}", tag([one, other][n as usize % 2])), "x"));
+    let (frames, pushes) = (cluster.frames(primary), cluster.pushes[primary]);
+    cluster.send_all(primary, puts.collect());
+    assert_eq!(cluster.frames(primary) - frames, 1);
+    assert_eq!(cluster.pushes[primary] - pushes, 1);
+}
+
 #[test]
 fn filled_by_requests_of_one_turn() {
     let mut cluster = Cluster::led();

@@ -13,6 +13,8 @@ use catena_storage::machine::{Event, LEASE_US, QUORUM_US, Settings};
 use catena_storage::state::{Changes, Mark, StateWriter};
 use rig::cluster::{Cluster, Mail, member};
 use rig::{PARTITIONS, key, put, read};
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// Of which partition the tests are about.
 fn partition() -> u16 {
@@ -428,7 +430,12 @@ fn the_preferred_primary_gets_its_partition_back_and_nothing_is_lost() {
     assert_ne!(stands_in, primary);
     assert!(written(&cluster.ask(stands_in, put(1, "{t}a", "x"))));
     cluster.start(primary);
-    cluster.until("it leads again", |cluster| cluster.primary(partition()) == Some(primary));
+    let mut nobody_us = 0;
+    while cluster.primary(partition()) != Some(primary) {
+        cluster.advance(10_000);
+        nobody_us += if cluster.primary(partition()).is_none() { 10_000 } else { 0 };
+        assert!(nobody_us <= 50_000, "it is handed over without an election's wait");
+    }
     assert_eq!(value(&cluster.ask(primary, read("{t}a", At::Latest))), Some("x".into()));
 }
 
@@ -444,24 +451,74 @@ fn a_primary_that_is_asked_all_the_time_notices_that_it_is_alone() {
     assert!(!cluster.leads(primary, partition()));
 }
 
-/// Whoever dies, what it led is led by others after a second and a half at most.
-#[test]
-fn a_new_primary_is_there_within_a_second_and_a_half() {
+/// Something happens to one node after the other. What each led is led by others after `most_us`.
+fn is_replaced_within(
+    most_us: u64,
+    happens: impl Fn(&mut Cluster, usize),
+    ends: impl Fn(&mut Cluster, usize),
+) {
     let mut cluster = Cluster::new();
     cluster.advance(6_000_000);
     for node in 0..3 {
         let led = (0..PARTITIONS).filter(|number| cluster.primary(*number) == Some(node));
         let led: Vec<u16> = led.collect();
         assert!(!led.is_empty(), "{node} leads nothing");
-        cluster.kill(node);
-        cluster.advance(1_500_000);
+        happens(&mut cluster, node);
+        cluster.advance(most_us);
         for number in led {
-            let next = cluster.primary(number);
-            assert!(next.is_some() && next != Some(node), "{next:?} leads partition {number}");
+            let next = (0..3).find(|other| *other != node && cluster.leads(*other, number));
+            assert!(next.is_some(), "nobody but {node} leads partition {number}");
         }
-        cluster.start(node);
+        ends(&mut cluster, node);
         cluster.advance(6_000_000);
     }
+}
+
+#[test]
+fn a_new_primary_is_there_within_a_second_and_a_half() {
+    is_replaced_within(1_500_000, Cluster::kill, Cluster::start);
+}
+
+/// To the others who is paused is like who is cut off.
+#[test]
+fn who_is_cut_off_is_replaced_within_a_second_and_a_half() {
+    let cut = |so| move |cluster: &mut Cluster, node: usize| cluster.replicas[node].cut = so;
+    is_replaced_within(1_500_000, cut(true), cut(false));
+}
+
+/// It is heard until it gives up because it hears nobody: only then others ask for votes.
+#[test]
+fn who_hears_nobody_but_is_heard_is_replaced_within_a_second_and_a_half() {
+    let deafen = |cluster: &mut Cluster, node| cluster.loses = Box::new(move |_, to, _| to == node);
+    let heal = |cluster: &mut Cluster, _| cluster.loses = Box::new(|_, _, _| false);
+    is_replaced_within(1_500_000, deafen, heal);
+}
+
+/// What it sent before it died comes when it is back.
+#[test]
+fn an_earlier_process_of_a_node_gets_no_answer() {
+    let (mut cluster, primary, [one, _]) = led();
+    let is_fetch = |mail: &Mail| matches!(mail.line(), Some(Line::Fetch { .. }));
+    cluster.loses = Box::new(move |_, to, mail| to == one && matches!(mail, Mail::Push(_)));
+    cluster.delays = Box::new(move |from, _, mail| from == one && is_fetch(mail));
+    cluster.ask(primary, put(1, "{t}a", "x"));
+    cluster.advance(200_000);
+    cluster.kill(one);
+    cluster.loses = Box::new(|_, _, _| false);
+    cluster.delays = Box::new(|_, _, _| false);
+    cluster.start(one);
+    // Nothing is under way when it comes.
+    cluster.until("the same", |cluster| cluster.agree(primary, one, partition()));
+    let answers = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&answers);
+    cluster.loses = Box::new(move |from, to, mail| {
+        let answer = matches!(mail.line(), Some(Line::Fetched(_) | Line::Gone { .. }));
+        counted.set(counted.get() + usize::from(from == primary && to == one && answer));
+        false
+    });
+    assert!(cluster.arrive() > 0, "it had asked");
+    cluster.settle();
+    assert_eq!(answers.get(), 0);
 }
 
 /// What a majority heard before the read came does not count for it.

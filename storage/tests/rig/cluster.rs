@@ -92,6 +92,8 @@ pub struct Cluster {
     pub events: Vec<(usize, Event)>,
     /// Bytes of records in the largest frame of each node.
     pub largest_frames: [usize; 3],
+    /// Messages with new records that each node has sent.
+    pub pushes: [usize; 3],
     next: u64,
 }
 
@@ -140,6 +142,7 @@ impl Cluster {
             answers: BTreeMap::new(),
             events: Vec::new(),
             largest_frames: [0; 3],
+            pushes: [0; 3],
             next: 1,
         };
         (0..3).for_each(|node| cluster.start(node));
@@ -195,6 +198,7 @@ impl Cluster {
                     self.post(from, &[0, 1, 2], &Mail::Digest(digest));
                 }
                 Effect::Push { set, push } => {
+                    self.pushes[from] += 1;
                     let nodes = &replica.node.as_ref().unwrap().sets()[set];
                     let to: Vec<usize> = nodes.iter().map(number).collect();
                     self.post(from, &to, &Mail::Push(push));
@@ -240,13 +244,16 @@ impl Cluster {
         true
     }
 
-    /// What was delayed arrives, and nothing is delayed any more.
-    pub fn arrive(&mut self) {
+    /// What was delayed arrives, and nothing is delayed any more. Returns how much it was.
+    pub fn arrive(&mut self) -> usize {
         self.delays = Box::new(|_, _, _| false);
         self.repeats = Box::new(|_, _, _| false);
-        for (to, mail) in std::mem::take(&mut self.delayed) {
+        let delayed = std::mem::take(&mut self.delayed);
+        let count = delayed.len();
+        for (to, mail) in delayed {
             self.hand_in(to, mail);
         }
+        count
     }
 
     /// What was delayed last arrives first.
@@ -261,6 +268,11 @@ impl Cluster {
             Mail::Letter(letter) => Input::Letter(letter),
         };
         self.input(to, input);
+    }
+
+    /// Frames of a node that are on their way to its disk.
+    pub fn frames(&self, node: usize) -> usize {
+        self.replicas[node].unsynced.len()
     }
 
     /// The oldest frame of a node reaches its disk. Returns whether there was one.
