@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use catena_protocol::message::gossip::Sender;
 use catena_protocol::placement::Member;
 use catena_protocol::{DiskId, NodeId};
-use catena_storage::disk::{MemoryDisk, Survival};
+use catena_storage::disk::{MemoryDisk, Survival, Syncs};
 use catena_storage::log::{Identity, Log};
 use catena_storage::machine::{Effect, Entry, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
@@ -31,6 +31,8 @@ pub(crate) struct Host {
     pub(crate) is_slow: bool,
     /// The mistake of keeping the applied index apart from the data is made.
     pub(crate) marks_apart: bool,
+    /// The mistake of taking for durable what can be read at a start is made.
+    pub(crate) trusts_what_it_reads: bool,
 }
 
 /// A running process.
@@ -86,10 +88,16 @@ impl Host {
         let state = self.kept.clone();
         let mut machine = Node::new(settings, &state).map_err(|error| error.to_string())?;
         let identity = Identity { cluster: [7; 16], disk: self.disk_id.0 };
+        if self.trusts_what_it_reads {
+            self.disk.syncs_will(Syncs::Pretend);
+        }
         let log = Log::open(self.disk.clone(), identity, segment_bytes, |entries| {
             machine.restore(entries, &state).map_err(|error| error.to_string())
         })
         .map_err(|error| error.to_string())?;
+        if self.trusts_what_it_reads {
+            self.disk.syncs_will(if self.is_failing { Syncs::Fail } else { Syncs::Work });
+        }
         let now = self.clock.now(at_us, at_us);
         machine.begin(now, out).map_err(|error| error.to_string())?;
         self.process = Some(Process {
@@ -116,9 +124,9 @@ impl Host {
         self.paused_until_us = 0;
         // What was on its way to the disk may have got there, whole or in part, unsynced.
         if let Some((_, entries)) = process.writing.pop_front() {
-            self.disk.fail_syncs(true);
+            self.disk.syncs_will(Syncs::NeverCome);
             let _ = process.log.append(&entries);
-            self.disk.fail_syncs(false);
+            self.disk.syncs_will(if self.is_failing { Syncs::Fail } else { Syncs::Work });
         }
         self.disk.crash(match death {
             Death::Kill => Survival::All,

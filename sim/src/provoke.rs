@@ -82,6 +82,14 @@ impl Plan {
             Bug::IgnoreSyncError => {
                 plan.only(&[(FaultKind::SyncError, 3_000), (FaultKind::Kill, 4_000)]);
             }
+            Bug::TrustUnsynced => {
+                plan.only(&[
+                    (FaultKind::SyncError, 2_000),
+                    (FaultKind::Kill, 2_000),
+                    (FaultKind::PowerCut, 1_000),
+                ]);
+                plan.off_us = (10_000, 400_000);
+            }
             Bug::WipedVoter => {
                 plan.only(&[
                     (FaultKind::Wipe, 3_000),

@@ -89,7 +89,7 @@ const MOST_FRAMES: usize = 7;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::MemoryDisk;
+    use crate::disk::{MemoryDisk, Syncs};
     use crate::log::{Identity, SEGMENT_BYTES};
     use catena_protocol::Timestamp;
     use catena_protocol::codec::{Raw, encode};
@@ -134,7 +134,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let (reports, mut reported) = unbounded_channel();
         let (sender, thread) = start(log(&disk), reports).unwrap();
-        disk.fail_syncs(true);
+        disk.syncs_will(Syncs::Fail);
         let before = disk.syncs();
         sender.send(ToLog::Append { frame: 1, entries: vec![record(1)] }).unwrap();
         thread.join().unwrap();

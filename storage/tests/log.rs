@@ -8,7 +8,7 @@ use catena_protocol::message::replicate::{Decision, LogEntry, LogRecord, Vote};
 use catena_protocol::message::write::{Change, Mutation, Written};
 use catena_protocol::placement::Member;
 use catena_protocol::{AttemptId, DiskId, Fault, JobId, Key, Name, NodeId, RequestId, Timestamp};
-use catena_storage::disk::{Disk, Folder, MemoryDisk, Survival};
+use catena_storage::disk::{Disk, Folder, MemoryDisk, Survival, Syncs};
 use catena_storage::log::{Identity, Log, LogError, SEGMENT_BYTES};
 use catena_storage::machine::Entry;
 use std::collections::BTreeMap;
@@ -376,9 +376,9 @@ fn a_full_disk_and_a_failed_sync_are_errors_and_lose_nothing() {
     disk.leave_room(usize::MAX);
     let (mut log, found) = open(disk.clone()).unwrap();
     assert_eq!(found, records);
-    disk.fail_syncs(true);
+    disk.syncs_will(Syncs::NeverCome);
     assert!(matches!(append(&mut log, &[record(7)]), Err(LogError::Disk { .. })));
-    disk.fail_syncs(false);
+    disk.syncs_will(Syncs::Work);
     let next = append(&mut log, &[record(8)]);
     assert!(
         matches!(next, Err(LogError::Spoiled)),
@@ -552,15 +552,34 @@ fn room_made_ahead_of_need_holds_nothing_and_is_used() {
     assert_eq!(open(disk).unwrap().1, [record(1), record(2), record(3)]);
 }
 
+/// A process dies before its sync, or of a sync that failed. The next one finds what was written,
+/// and says that it is there: then it is there for good.
+#[test]
+fn what_a_start_finds_is_durable_whatever_became_of_its_sync() {
+    for how in [Syncs::NeverCome, Syncs::Fail] {
+        let disk = MemoryDisk::default();
+        let mut log = open(disk.clone()).unwrap().0.with_room_ahead(1_000);
+        append(&mut log, &[record(1)]).unwrap();
+        disk.syncs_will(how);
+        assert!(append(&mut log, &[record(2)]).is_err());
+        disk.crash(Survival::All);
+        assert!(matches!(open(disk.clone()), Err(LogError::Disk { .. })), "it cannot be said yet");
+        disk.syncs_will(Syncs::Work);
+        assert_eq!(open(disk.clone()).unwrap().1, [record(1), record(2)]);
+        disk.crash(Survival::Synced);
+        assert_eq!(open(disk).unwrap().1, [record(1), record(2)], "{how:?}");
+    }
+}
+
 #[test]
 fn a_batch_torn_in_room_made_ahead_is_gone_and_the_rest_stays() {
     for torn in 0..200 {
         let disk = MemoryDisk::default();
         let mut log = open(disk.clone()).unwrap().0.with_room_ahead(1_000);
         append(&mut log, &[record(1)]).unwrap();
-        disk.fail_syncs(true);
+        disk.syncs_will(Syncs::NeverCome);
         assert!(append(&mut log, &[record(2)]).is_err());
-        disk.fail_syncs(false);
+        disk.syncs_will(Syncs::Work);
         disk.crash(Survival::Torn(torn));
         let (log, found) = open(disk.clone()).unwrap();
         assert!(found == [record(1)] || found == [record(1), record(2)], "torn after {torn}");

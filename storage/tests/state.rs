@@ -526,3 +526,31 @@ fn a_copy_that_was_not_finished_says_so_when_it_is_opened_again() {
     assert!(state.mark(1).unwrap().copying);
     assert!(!state.mark(0).unwrap().copying);
 }
+
+/// A log that is replayed brings records again that were deleted so long ago that this is forgotten.
+#[test]
+fn what_comes_again_of_a_record_that_is_gone_stays_gone() {
+    let (_folder, mut new) = on_disk();
+    let mut real = new();
+    let row = |version, content| {
+        let rows = vec![(key(0), content)];
+        (1, Arc::new(Update { version: Timestamp(version), rows, ..Update::default() }))
+    };
+    let updates = vec![row(1, Content::Value("x".into())), row(2, Content::Deleted)];
+    let replayed = Changes { updates, ..Changes::default() };
+    real.apply(std::slice::from_ref(&replayed)).unwrap();
+    let versions = Timestamp(10);
+    let forget = Some(Forget { versions, ..Forget::default() });
+    real.apply(&[Changes { forget, ..Changes::default() }]).unwrap();
+    // The merge finds that it is gone, and takes the first version away.
+    real.compact().unwrap();
+    real.apply(&[replayed]).unwrap();
+    assert_eq!(real.newest(1, &key(0), Timestamp::MAX).unwrap(), None);
+    // Later versions are others.
+    let updates = vec![row(11, Content::Value("y".into()))];
+    real.apply(&[Changes { updates, ..Changes::default() }]).unwrap();
+    real.compact().unwrap();
+    real.apply(&[Changes::default()]).unwrap();
+    let newest = real.newest(1, &key(0), Timestamp::MAX).unwrap();
+    assert_eq!(newest.map(|stored| stored.version), Some(Timestamp(11)));
+}

@@ -1,6 +1,10 @@
 //! `catena run --explain`: what a job took, from what came back with its result.
 //!
-//! Promise: every figure was counted where it happened; what is not known is left out.
+//! Promise: attempts are those of the whole job, as its scheduler counted them; workers,
+//! partitions, rounds and messages are of the last attempt. What it did in partitions, its rounds
+//! and its messages between storage nodes were counted by its home. The other messages are known,
+//! not counted: what a call, the planned steps, and a commit and its answer take. What is not known
+//! is left out.
 
 use crate::output;
 use catena_client::{Costs, Explained, Part, RunResult};
@@ -37,17 +41,17 @@ impl Because {
     }
 }
 
-/// Messages on the way from the call to its answer. Reads of operators are not among them, nor
-/// what replicas tell each other, nor what follows behind the answer.
+/// Messages on the way from the call to its answer, with the last attempt only. Reads of operators
+/// are not among them, nor what replicas tell each other, nor what follows behind the answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Messages {
-    /// The call, and its answer; both twice where the job was sent to another home.
+    /// The call, and its answer; both twice where the job was sent to another home. Not counted.
     caller: u64,
-    /// Steps to workers: to the first one, and on to each other one.
+    /// Steps to workers: to the first one, and on to each other one. As planned, not counted.
     steps: u64,
-    /// Between worker and home primary.
+    /// Between worker and home primary: a commit and its answer. Not counted, nor where sent again.
     commit: u64,
-    /// Between home primary and other nodes.
+    /// Between home primary and other nodes, as it counted them, what was sent again among them.
     prepare: u64,
 }
 

@@ -206,6 +206,7 @@ impl World {
                     is_full: false,
                     is_slow: false,
                     marks_apart: plan.bug == Some(Bug::MarkApart),
+                    trusts_what_it_reads: plan.bug == Some(Bug::TrustUnsynced),
                 }
             })
             .collect();

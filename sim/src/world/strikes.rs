@@ -6,6 +6,7 @@ use crate::fault::FaultKind;
 use crate::host::{Death, Host};
 use catena_protocol::DiskId;
 use catena_protocol::placement::Member;
+use catena_storage::disk::{Survival, Syncs};
 use rand::Rng;
 use rand::seq::IndexedRandom as _;
 
@@ -103,6 +104,8 @@ impl World {
         let torn = self.rng.random_bool(0.5).then(|| self.rng.random_range(0..400));
         if self.hosts[host].process.is_some() {
             self.goes_off(FaultKind::PowerCut, host, Death::PowerCut(torn));
+        } else {
+            self.hosts[host].disk.crash(Survival::Synced);
         }
     }
 
@@ -142,7 +145,7 @@ impl World {
             }
             FaultKind::WallStop => drop(here.clock.stopped_us.get_or_insert(at_us)),
             FaultKind::SyncError => {
-                here.disk.fail_syncs(true);
+                here.disk.syncs_will(Syncs::Fail);
                 here.is_failing = true;
             }
             FaultKind::DiskFull => {
@@ -234,7 +237,7 @@ impl World {
             FaultKind::SlowConsumer => self.broker.line(Party::Node(host)).overrun_ppm = 0,
             FaultKind::WallStop => here.clock.stopped_us = None,
             FaultKind::SyncError => {
-                here.disk.fail_syncs(false);
+                here.disk.syncs_will(Syncs::Work);
                 here.is_failing = false;
             }
             FaultKind::DiskFull => {

@@ -28,8 +28,24 @@ pub enum Survival {
     Synced,
     /// Names as they were, and of each file so many bytes of what was written since the last sync.
     Torn(usize),
-    /// Everything: a process died, the machine did not.
+    /// Everything can still be read: a process died, the machine did not. What was not synced is
+    /// no more durable than before.
     All,
+}
+
+/// What a sync does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syncs {
+    /// It makes durable what was written.
+    #[default]
+    Work,
+    /// It fails, and as on Linux what was written counts as clean: it can be read as long as the
+    /// machine runs, but no later sync writes it.
+    Fail,
+    /// The process dies before it: what was written is still on its way.
+    NeverCome,
+    /// It does nothing, and says that it went well; so does a write.
+    Pretend,
 }
 
 #[derive(Debug, Default)]
@@ -40,15 +56,21 @@ struct Shared {
     durable_names: BTreeMap<String, u64>,
     room: Option<usize>,
     syncs: u64,
-    failing_syncs: bool,
+    how: Syncs,
 }
 
 #[derive(Debug, Default)]
 struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
-    /// What was written since the last sync, in order.
-    unsynced: Vec<(usize, Vec<u8>)>,
+    /// What was done since the last sync, in order.
+    unsynced: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Write(usize, Vec<u8>),
+    Truncate(usize),
 }
 
 impl Content {
@@ -59,12 +81,23 @@ impl Content {
     /// What is durable, and so many bytes more of what was written since.
     fn torn(&self, mut more: usize) -> Vec<u8> {
         let mut bytes = self.durable.clone();
-        for (at, written) in &self.unsynced {
-            let written = &written[..written.len().min(more)];
-            more -= written.len();
-            put(&mut bytes, *at, written);
+        for step in &self.unsynced {
+            if let Step::Write(at, written) = step {
+                let written = &written[..written.len().min(more)];
+                more -= written.len();
+                put(&mut bytes, *at, written);
+            }
         }
         bytes
+    }
+
+    fn sync(&mut self) {
+        for step in self.unsynced.drain(..) {
+            match step {
+                Step::Write(at, written) => put(&mut self.durable, at, &written),
+                Step::Truncate(length) => self.durable.truncate(length),
+            }
+        }
     }
 }
 
@@ -76,9 +109,12 @@ fn put(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
 }
 
 impl MemoryDisk {
-    /// The machine loses power.
+    /// The machine loses power, or a process dies.
     pub fn crash(&self, survival: Survival) {
         let mut shared = self.lock();
+        if survival == Survival::All {
+            return;
+        }
         if survival == Survival::Synced {
             shared.names = shared.durable_names.clone();
         }
@@ -86,7 +122,7 @@ impl MemoryDisk {
             *content = Content::durable(match survival {
                 Survival::Synced => content.torn(0),
                 Survival::Torn(more) => content.torn(more),
-                Survival::All => std::mem::take(&mut content.now),
+                Survival::All => content.torn(usize::MAX),
             });
         }
         shared.durable_names = shared.names.clone();
@@ -97,9 +133,9 @@ impl MemoryDisk {
         self.lock().room = Some(bytes);
     }
 
-    /// From now on every sync fails (or works again).
-    pub fn fail_syncs(&self, failing: bool) {
-        self.lock().failing_syncs = failing;
+    /// From now on syncs do this.
+    pub fn syncs_will(&self, how: Syncs) {
+        self.lock().how = how;
     }
 
     /// How often a file was synced.
@@ -192,9 +228,12 @@ impl DiskFile for MemoryFile {
         let room = shared.room.map_or(grows, |room| room.min(grows));
         shared.room = shared.room.map(|before| before - room);
         let fits = bytes.len() - (grows - room);
+        let how = shared.how;
         let content = shared.files.entry(self.id).or_default();
         put(&mut content.now, at, &bytes[..fits]);
-        content.unsynced.push((at, bytes[..fits].to_vec()));
+        if how != Syncs::Pretend {
+            content.unsynced.push(Step::Write(at, bytes[..fits].to_vec()));
+        }
         if fits == bytes.len() {
             Ok(())
         } else {
@@ -205,17 +244,26 @@ impl DiskFile for MemoryFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut shared = self.disk.lock();
         shared.syncs += 1;
-        if shared.failing_syncs {
-            return Err(io::Error::other("the sync failed"));
-        }
+        let how = shared.how;
         let content = shared.files.entry(self.id).or_default();
-        content.durable = content.now.clone();
-        content.unsynced.clear();
+        match how {
+            Syncs::Work => content.sync(),
+            Syncs::Pretend => {}
+            Syncs::NeverCome => return Err(io::Error::other("the process is gone")),
+            Syncs::Fail => {
+                content.unsynced.clear();
+                return Err(io::Error::other("the sync failed"));
+            }
+        }
         Ok(())
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.with(|content| content.now.truncate(usize::try_from(length).unwrap_or(usize::MAX)));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.with(|content| {
+            content.now.truncate(length);
+            content.unsynced.push(Step::Truncate(length));
+        });
         Ok(())
     }
 }

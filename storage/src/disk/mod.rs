@@ -11,7 +11,7 @@ mod folder;
 mod memory;
 
 pub use folder::{Folder, FolderFile};
-pub use memory::{MemoryDisk, MemoryFile, Survival};
+pub use memory::{MemoryDisk, MemoryFile, Survival, Syncs};
 
 use std::io;
 

@@ -150,7 +150,8 @@ impl Reach {
 
 impl<D: Disk> Log<D> {
     /// Opens the log on `disk`, or begins one. Every batch is given to `replay` in order. A torn
-    /// batch at the very end, which was never acknowledged, is cut off.
+    /// batch at the very end, which was never acknowledged, is cut off. When this returns, all
+    /// that was replayed is durable.
     ///
     /// # Errors
     /// [`LogError`]; nothing was changed then, except for a torn end that may be cut off.

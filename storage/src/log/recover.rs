@@ -84,6 +84,7 @@ fn read_one<D: Disk>(
     }
 
     let mut at = segment::HEADER;
+    let mut last_batch = 0;
     let mut reach = Reach::default();
     let mut length = bytes.len() as u64;
     // Room that was made ahead of need.
@@ -97,6 +98,7 @@ fn read_one<D: Disk>(
             frame::Found::Batch { entries, end } => {
                 entries.iter().for_each(|entry| reach.take_logged(entry));
                 replay(entries).map_err(LogError::Refused)?;
+                last_batch = at;
                 at = end;
             }
             frame::Found::Bad(why) if !is_last => return Err(damaged(at, why)),
@@ -105,13 +107,29 @@ fn read_one<D: Disk>(
                     return Err(damaged(at, format!("{why}, but a good one follows at {good}")));
                 }
                 file.truncate(at as u64).map_err(failed("cut", &name))?;
-                file.sync().map_err(failed("sync", &name))?;
                 length = at as u64;
                 break;
             }
         }
     }
+    if is_last {
+        write_again(&mut file, last_batch, &bytes[last_batch..at], &name)?;
+        disk.sync_names().map_err(failed("sync the folder of", &name))?;
+    }
     Ok(Some(Last { file, number, bytes: at as u64, length, reach }))
+}
+
+/// The last batch can be read, but the process that wrote it may have died before its sync, or of a
+/// sync that failed; then the system believes that nothing is left to be written. All before it was
+/// synced before it was written.
+fn write_again(
+    file: &mut impl DiskFile,
+    at: usize,
+    batch: &[u8],
+    name: &str,
+) -> Result<(), LogError> {
+    file.write(at as u64, batch).map_err(failed("write to", name))?;
+    file.sync().map_err(failed("sync", name))
 }
 
 fn failed(doing: &'static str, file: &str) -> impl FnOnce(std::io::Error) -> LogError {

@@ -69,6 +69,8 @@ pub enum Bug {
     CloseAboveCeiling,
     /// A process goes on after a sync that failed.
     IgnoreSyncError,
+    /// What can be read of the log at a start is taken for durable.
+    TrustUnsynced,
     /// What the log had behind the records that the state contains is taken for their
     /// continuation at a start, although it was cut off.
     StaleSuffix,
@@ -116,7 +118,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -148,6 +150,7 @@ impl Bug {
         Self::ServeAboveCeiling,
         Self::CloseAboveCeiling,
         Self::IgnoreSyncError,
+        Self::TrustUnsynced,
         Self::StaleSuffix,
         Self::AnyHome,
         Self::CommitAtNewTime,

@@ -83,6 +83,10 @@ impl<C> Node<C> {
     pub(super) fn follow_commit(&mut self, number: u16) {
         let partition = &self.partitions[usize::from(number)];
         let Role::Follower(following) = &partition.role else { return };
+        if partition.copying.is_some() {
+            // The log that is matched is given up for the copy.
+            return;
+        }
         let index = following.matched.min(following.commit).min(partition.synced);
         let (needs, closed) = following.closing;
         self.commit_to(number, index);
@@ -294,7 +298,10 @@ impl<C> Node<C> {
         let partition = &self.partitions[usize::from(number)];
         let Role::Follower(following) = &partition.role else { return None };
         let primary = following.primary.clone()?;
-        let index = following.matched.min(partition.synced);
+        let index = match partition.copying {
+            Some(_) => 0,
+            None => following.matched.min(partition.synced),
+        };
         let acked = Acked { partition: number, epoch: partition.epoch, index };
         Some((primary, following.beat.0, following.beat.1, acked))
     }

@@ -6,7 +6,7 @@
 //! written twice, because a process died in between, is the same twice.
 
 use super::export::{Pieces, REQUESTS, ROWS, TXNS, rest};
-use super::sweep::{Broom, Sweep};
+use super::sweep::{Broom, Markers, Sweep};
 use super::{
     Changes, Content, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored,
     Visit, layout,
@@ -122,7 +122,11 @@ impl FjallState {
                 (layout::row(*partition, key, update.version), Some(content.to_bytes()))
             })
             .collect();
-        rows.extend(self.gone()?.into_iter().map(|at| (at, None)));
+        let markers = self.sweep.take_gone();
+        if !markers.is_empty() {
+            rows.retain(|(at, _)| !is_gone(&markers, at));
+            rows.extend(self.gone(&markers)?.into_iter().map(|at| (at, None)));
+        }
         ingest(&self.data, rows)?;
         let requests = updates().filter_map(|(partition, update)| {
             let (request, written) = update.request.as_ref()?;
@@ -139,13 +143,12 @@ impl FjallState {
     }
 
     /// What nobody can see any more of records that were deleted: that they were, and all before.
-    fn gone(&self) -> Result<Vec<Vec<u8>>, StateError> {
+    fn gone(&self, markers: &Markers) -> Result<Vec<Vec<u8>>, StateError> {
         let mut rows = Vec::new();
-        for marker in self.sweep.take_gone() {
-            let Some((record, _)) = marker.split_last_chunk::<8>() else { continue };
+        for record in markers.keys() {
             let all = self.data.prefix(record).map(|row| row.key().map_err(failed("read")));
             let all: Vec<Slice> = all.collect::<Result<_, _>>()?;
-            rows.extend(all.iter().skip_while(|row| ***row != *marker).map(|row| row.to_vec()));
+            rows.extend(all.iter().filter(|row| is_gone(markers, row)).map(|row| row.to_vec()));
         }
         Ok(rows)
     }
@@ -226,6 +229,14 @@ impl FjallState {
         let range = layout::row(partition, key, at)..layout::row_end(partition, key);
         self.data.range(range).map(|guard| parse(guard).map(|(_, stored)| stored))
     }
+}
+
+/// Whether a row is one that nobody can see any more. What a log that is replayed brings again must
+/// not come back to life either.
+fn is_gone(markers: &Markers, row: &[u8]) -> bool {
+    let split = row.split_last_chunk::<8>();
+    // Later versions come first.
+    split.is_some_and(|(record, at)| markers.get(record).is_some_and(|newest| at >= newest))
 }
 
 /// Makes what is copied from what is kept, at its place.

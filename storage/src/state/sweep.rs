@@ -10,6 +10,7 @@ use super::{Forget, layout};
 use fjall::compaction::filter::{
     CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict,
 };
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +24,12 @@ pub(super) struct Sweep {
     versions: AtomicU64,
     requests: AtomicU64,
     outcomes: AtomicU64,
-    gone: Mutex<Vec<Vec<u8>>>,
+    gone: Mutex<Markers>,
 }
+
+/// Records that are gone for good, as far as the merges saw, each with the version that says so as
+/// it stands in a row. All before it is gone too.
+pub(super) type Markers = BTreeMap<Vec<u8>, [u8; 8]>;
 
 impl Sweep {
     /// From now on so much may go. Must be durable before: what was swept is not there for a
@@ -35,15 +40,16 @@ impl Sweep {
         self.outcomes.fetch_max(forget.outcomes.0, Ordering::Relaxed);
     }
 
-    /// Rows that say that their records are gone, for good as far as the merges saw.
-    pub(super) fn take_gone(&self) -> Vec<Vec<u8>> {
+    /// What was found since this was asked last.
+    pub(super) fn take_gone(&self) -> Markers {
         std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn report(&self, row: &[u8]) {
+    fn report(&self, record: &[u8], at: [u8; 8]) {
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         if gone.len() < REPORTED {
-            gone.push(row.to_vec());
+            let newest = gone.entry(record.to_vec()).or_insert(at);
+            *newest = at.min(*newest);
         }
     }
 }
@@ -87,7 +93,7 @@ struct Superseded {
 impl CompactionFilter for Superseded {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
         let key = item.key();
-        let Some((record, _)) = key.split_last_chunk::<8>() else { return Ok(Verdict::Keep) };
+        let Some((record, at)) = key.split_last_chunk::<8>() else { return Ok(Verdict::Keep) };
         if layout::row_version(key).is_none_or(|version| version.0 > self.horizon) {
             return Ok(Verdict::Keep);
         }
@@ -97,7 +103,7 @@ impl CompactionFilter for Superseded {
         self.settled.clear();
         self.settled.extend_from_slice(record);
         if super::Content::says_deleted(&item.value()?) {
-            self.sweep.report(key);
+            self.sweep.report(record, *at);
         }
         Ok(Verdict::Keep)
     }
