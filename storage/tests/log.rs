@@ -337,6 +337,21 @@ fn votes_survive_a_crash_while_a_new_file_is_begun() {
     assert!((3 * HEADER..3 * 400).contains(&torn), "{torn}");
 }
 
+/// It may have been written by a later version of the program, and acknowledged.
+#[test]
+fn a_last_batch_that_is_whole_but_unreadable_is_not_cut_off() {
+    let (disk, _) = three_batches();
+    let name = disk.list().unwrap()[0].clone();
+    let mut bytes = disk.bytes(&name).unwrap();
+    let payload = [0x9f, 0x01, 0xff];
+    let length = 3_u32.to_le_bytes();
+    let checksum = crc32fast::hash(&[&length[..], &payload].concat()).to_le_bytes();
+    bytes.extend_from_slice(&[&length[..], &checksum, &payload].concat());
+    disk.damage(&name, bytes.clone());
+    assert!(matches!(open(disk.clone()), Err(LogError::Damaged { .. })));
+    assert_eq!(disk.bytes(&name), Some(bytes));
+}
+
 #[test]
 fn a_missing_file_is_noticed() {
     let disk = MemoryDisk::default();

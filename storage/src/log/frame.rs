@@ -20,6 +20,8 @@ pub(super) enum Found {
     End,
     /// A batch, and where it ends.
     Batch { entries: Vec<LogEntry>, end: usize },
+    /// A batch that was written as it stands, and means nothing to this program.
+    Unreadable(String),
     /// Something else.
     Bad(String),
 }
@@ -69,7 +71,9 @@ pub(super) fn read(bytes: &[u8], start: usize) -> Found {
     };
     match codec::decode_batch(payload) {
         Ok(entries) => Found::Batch { entries, end: start + PREFIX + payload.len() },
-        Err(error) => Found::Bad(format!("a batch with a good checksum is unreadable: {error}")),
+        Err(error) => {
+            Found::Unreadable(format!("a batch with a good checksum is unreadable: {error}"))
+        }
     }
 }
 

@@ -101,6 +101,7 @@ fn read_one<D: Disk>(
                 last_batch = at;
                 at = end;
             }
+            frame::Found::Unreadable(why) => return Err(damaged(at, why)),
             frame::Found::Bad(why) if !is_last => return Err(damaged(at, why)),
             frame::Found::Bad(why) => {
                 if let Some(good) = frame::search(&bytes[..used], at + 1) {

@@ -244,7 +244,7 @@ impl<C> Node<C> {
         {
             self.partitions[usize::from(record.partition)].patched = record.index;
         }
-        self.keep(&record, encoded, rows);
+        self.keep(record, encoded, rows);
         Ok(Ok(()))
     }
 
