@@ -193,10 +193,10 @@ impl Cluster {
     /// Waits until new disks have the votes of the lost ones; complains if that does not happen.
     async fn voted_in(&mut self, blow: &Blow) -> Result<(), Failure> {
         let deadline = Instant::now() + VOTES;
-        while !self.all_vote().await? {
+        while let Some(lacks) = self.lack_votes().await? {
             self.revive().await?;
             if Instant::now() > deadline {
-                let what = format!("has a new disk, and not all votes with it after {VOTES:?}");
+                let what = format!("has a new disk, but after {VOTES:?} {lacks}");
                 blow.nodes.iter().for_each(|number| self.complain(*number, &what, None));
                 return Ok(());
             }
@@ -205,15 +205,30 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether about every partition the disks decide that the nodes have now, and no others.
-    async fn all_vote(&self) -> Result<bool, Failure> {
+    /// About which partitions not just the disks decide that the nodes have now; none: there are no
+    /// such.
+    async fn lack_votes(&self) -> Result<Option<String>, Failure> {
         let nodes = self.statuses().await?;
         let disks: BTreeSet<&Member> = nodes.iter().map(|node| &node.member).collect();
         let led = nodes.iter().flat_map(|node| &node.replicas).filter(|replica| replica.serves);
         let agreed = led.filter(|one| one.voters.iter().collect::<BTreeSet<_>>() == disks);
         let agreed: BTreeSet<u16> = agreed.map(|replica| replica.partition).collect();
-        let all = nodes.first().map_or(1, |node| usize::from(node.cluster.partitions));
-        Ok(disks.len() == NODES && agreed.len() == all)
+        let all = nodes.first().map_or(1, |node| node.cluster.partitions);
+        let others: Vec<u16> = (0..all).filter(|number| !agreed.contains(number)).collect();
+        if disks.len() == NODES && others.is_empty() {
+            return Ok(None);
+        }
+        let seen: Vec<String> = nodes
+            .iter()
+            .flat_map(|node| node.replicas.iter().map(move |replica| (&node.member.node, replica)))
+            .filter(|(_, replica)| others.first() == Some(&replica.partition))
+            .map(|(node, replica)| format!("{node}: {replica:?}"))
+            .collect();
+        let heard = disks.len();
+        Ok(Some(format!(
+            "{heard} of {NODES} nodes answer, and others decide about partitions {others:?}; of the \
+             first of these they say: {seen:?}"
+        )))
     }
 
     /// What storage nodes say of themselves; those that do not answer are missing.

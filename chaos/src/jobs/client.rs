@@ -77,12 +77,12 @@ impl Caller {
 
     async fn see_to(&self, job: &Job, manner: &Manner, stop: &watch::Receiver<bool>) {
         let [own, other] = &self.clients;
-        let settled = if manner.twice && job.aim.writes() {
+        let end = if manner.twice && job.aim.writes() {
             let both = tokio::join!(
                 self.run(own, job, manner, false),
                 self.run(other, job, manner, false)
             );
-            both.0 || both.1
+            both.0.max(both.1)
         } else {
             self.run(own, job, manner, true).await
         };
@@ -90,21 +90,22 @@ impl Caller {
         if !job.aim.writes() {
             return;
         }
-        let more = match settled {
-            true if manner.doubts => 1,
-            false if manner.insists => TRIES,
+        let more = match end {
+            End::Known if manner.doubts => 1,
+            End::Unknown if manner.insists => TRIES,
             _ => 0,
         };
         for _ in 0..more {
-            if *stop.borrow() || (self.run(own, job, manner, false).await && !settled) {
+            let again = self.run(own, job, manner, false).await;
+            if *stop.borrow() || (again > End::Unknown && end == End::Unknown) {
                 return;
             }
         }
     }
 
-    /// Runs a job, writes down what is told; returns whether that settles it. `first`: nobody has
-    /// sent it before.
-    async fn run(&self, client: &Client, job: &Job, manner: &Manner, first: bool) -> bool {
+    /// Runs a job, writes down what is told; returns what that says of it. `first`: nobody has sent
+    /// it before.
+    async fn run(&self, client: &Client, job: &Job, manner: &Manner, first: bool) -> End {
         let input = serde_json::to_vec(job).unwrap_or_default();
         let mut run = client.run(job.aim.chain(), input).timeout(manner.timeout);
         if let Some(key) = job.aim.routing() {
@@ -113,41 +114,52 @@ impl Caller {
         if job.aim.writes() {
             run = run.idempotency_key(format!("chaos-{}", job.number));
         }
-        let (id, told) = match run.await {
+        let (end, id, told) = match run.await {
             Ok(result) => match result.json::<Job>() {
-                Ok(done) => (Some(result.job), Told::Done(result.version.0, done)),
+                Ok(done) => (End::Known, Some(result.job), Told::Done(result.version.0, done)),
                 Err(error) => self.failed(&error, first),
             },
             Err(error) => self.failed(&error, first),
         };
-        let settled = !matches!(told, Told::Unknown(_));
         self.ledger.tell(job.number, id, told);
-        settled
+        end
     }
 
-    fn failed(&self, error: &Error, first: bool) -> (Option<JobId>, Told) {
+    fn failed(&self, error: &Error, first: bool) -> (End, Option<JobId>, Told) {
         self.ledger.error(format!("{:?}", error.kind()), || error.to_string());
-        let why = error.to_string();
-        let told = if refuses(error, first) { Told::Refused(why) } else { Told::Unknown(why) };
-        (error.job(), told)
+        let end = end_of(error, first);
+        let told = if end == End::Unknown { Told::Unknown } else { Told::Refused };
+        (end, error.job(), told(error.to_string()))
     }
 }
 
-/// Whether an error says that the job has no effect and never will have one. What is said of one
-/// call alone counts only if it was the first of the job.
-fn refuses(error: &Error, first: bool) -> bool {
+/// What a caller knows of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// Nothing for certain.
+    Unknown,
+    /// It had no effect, unless it is run again.
+    Refused,
+    /// How it ended, for good.
+    Known,
+}
+
+/// What an error says of the job. What it says of one call alone counts only if that was the first
+/// of the job.
+fn end_of(error: &Error, first: bool) -> End {
     use ErrorKind as K;
     let says = error.to_string();
     match error.kind() {
-        K::OperatorFailed | K::Conflict | K::Cancelled => true,
-        K::BadRequest | K::TooLarge | K::Encode => first,
-        K::TooBusy | K::Deadline | K::Unavailable => {
+        K::OperatorFailed | K::Conflict | K::Cancelled => End::Known,
+        K::BadRequest | K::TooLarge | K::Encode if first => End::Refused,
+        K::TooBusy | K::Deadline | K::Unavailable if first => {
             let promises = ["had no effect", "nothing was changed"];
             let doubt = ["is not known", "may still", "may or may not"];
             let has = |part: &&str| says.contains(*part);
-            first && promises.iter().any(has) && !doubt.iter().any(has)
+            let promised = promises.iter().any(has) && !doubt.iter().any(has);
+            if promised { End::Refused } else { End::Unknown }
         }
-        _ => false,
+        _ => End::Unknown,
     }
 }
 
@@ -158,16 +170,17 @@ mod tests {
 
     #[test]
     fn only_a_promise_about_the_whole_job_counts() {
-        let refuses =
-            |code, says: &str, first| refuses(&Error::from(Fault::new(code, says)), first);
+        let end = |code, says: &str, first| end_of(&Error::from(Fault::new(code, says)), first);
         for first in [true, false] {
-            assert!(refuses(Code::OperatorFailed, "sold out: 0 left", first));
-            assert!(refuses(Code::Conflict, "lost 101 times; nothing was changed", first));
-            assert!(!refuses(Code::Deadline, "it may still take effect", first));
-            assert!(!refuses(Code::Internal, "nothing was changed", first));
+            assert_eq!(end(Code::OperatorFailed, "sold out: 0 left", first), End::Known);
+            let lost = "lost 101 times; nothing was changed";
+            assert_eq!(end(Code::Conflict, lost, first), End::Known);
+            assert_eq!(end(Code::Deadline, "it may still take effect", first), End::Unknown);
+            assert_eq!(end(Code::Internal, "nothing was changed", first), End::Unknown);
             let unknown = "the outcome is not known: nothing was changed";
-            assert!(!refuses(Code::Unavailable, unknown, first));
-            assert_eq!(refuses(Code::Unavailable, "the job had no effect", first), first);
+            assert_eq!(end(Code::Unavailable, unknown, first), End::Unknown);
+            let this_call = if first { End::Refused } else { End::Unknown };
+            assert_eq!(end(Code::Unavailable, "the job had no effect", first), this_call);
         }
     }
 }
