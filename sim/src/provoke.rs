@@ -124,9 +124,12 @@ impl Plan {
             Bug::InquiredTooEarly => {
                 plan.jobs(&[]);
                 plan.short_reigns();
-                plan.only(&[(FaultKind::PowerCut, 1_200), (FaultKind::Split, 2_000)]);
+                plan.only(&[(FaultKind::PowerCut, 800), (FaultKind::Split, 900)]);
                 plan.partitions = 2;
-                plan.jobs = 2_500;
+                plan.network.lost_ppm = 50_000;
+                plan.off_us = (10_000, 300_000);
+                plan.lasts_us = (300_000, 800_000);
+                plan.jobs = 900;
             }
             Bug::ServeAtOnce
             | Bug::TruncateToCommit
