@@ -71,6 +71,11 @@ impl Host {
         Member { node: self.node.clone(), disk: self.disk_id }
     }
 
+    /// What syncs do while nothing else is pretended.
+    const fn syncs(&self) -> Syncs {
+        if self.is_failing { Syncs::Fail } else { Syncs::Work }
+    }
+
     pub(crate) fn sender(&self) -> Sender {
         Sender { member: self.member(), boot: self.boots, beat: 0 }
     }
@@ -96,7 +101,7 @@ impl Host {
         })
         .map_err(|error| error.to_string())?;
         if self.trusts_what_it_reads {
-            self.disk.syncs_will(if self.is_failing { Syncs::Fail } else { Syncs::Work });
+            self.disk.syncs_will(self.syncs());
         }
         let now = self.clock.now(at_us, at_us);
         machine.begin(now, out).map_err(|error| error.to_string())?;
@@ -126,7 +131,7 @@ impl Host {
         if let Some((_, entries)) = process.writing.pop_front() {
             self.disk.syncs_will(Syncs::NeverCome);
             let _ = process.log.append(&entries);
-            self.disk.syncs_will(if self.is_failing { Syncs::Fail } else { Syncs::Work });
+            self.disk.syncs_will(self.syncs());
         }
         self.disk.crash(match death {
             Death::Kill => Survival::All,

@@ -96,8 +96,11 @@ impl Caller {
             _ => 0,
         };
         for _ in 0..more {
+            if *stop.borrow() {
+                return;
+            }
             let again = self.run(own, job, manner, false).await;
-            if *stop.borrow() || (again > End::Unknown && end == End::Unknown) {
+            if end == End::Unknown && again != End::Unknown {
                 return;
             }
         }
