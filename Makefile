@@ -34,7 +34,7 @@ build: need ## the program, as target/release/catena
 
 .PHONY: test
 test: need ## all tests: unit, integration, documentation
-	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED)
+	$(WITH_NATS) tools/with-nats-py $(CARGO) test --workspace $(LOCKED) --no-fail-fast
 
 SEEDS ?= 2000
 .PHONY: sim

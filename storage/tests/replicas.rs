@@ -236,14 +236,23 @@ fn what_an_earlier_primary_left_is_committed_only_with_a_record_of_the_next() {
 }
 
 fn short_tail() -> Settings {
-    Settings { tail_bytes: 4_000, ..Settings::default() }
+    Settings { tail_bytes: 4_000, message_bytes: 40_000, ..Settings::default() }
 }
 
 /// A cluster with one node away while more was written than anybody keeps in memory.
 fn one_is_behind() -> (Cluster, usize, usize) {
+    one_is_behind_while_the_third_gathers(0)
+}
+
+/// The same, where what is committed gathers on the third until it is so many bytes.
+fn one_is_behind_while_the_third_gathers(apply_bytes: usize) -> (Cluster, usize, usize) {
     let mut cluster = Cluster::with(&short_tail());
     cluster.advance(6_000_000);
-    let (primary, [one, _]) = cluster.elected(partition());
+    let (primary, [one, third]) = cluster.elected(partition());
+    cluster.kill(third);
+    cluster.replicas[third].settings.apply_bytes = apply_bytes;
+    cluster.start(third);
+    cluster.advance(1_000_000);
     cluster.ask(primary, put(1, "{t}before", "x"));
     cluster.advance(200_000);
     cluster.replicas[one].cut = true;
@@ -286,6 +295,19 @@ fn a_copy_that_was_begun_counts_for_nothing_and_is_begun_again() {
     assert_eq!(standing.unwrap().part, Part::Copying);
     cluster.until("a copy", |cluster| cluster.agree(primary, one, partition()));
     assert!(has(&cluster, one, "{t}99"));
+}
+
+#[test]
+fn a_copy_does_not_wait_for_a_new_primary_whose_state_is_behind_its_log() {
+    let (mut cluster, primary, one) = one_is_behind_while_the_third_gathers(usize::MAX);
+    let third = 3 - primary - one;
+    cluster.step_until("a piece of it", |cluster| cluster.mark(one, partition()).copying);
+    assert!(!has(&cluster, third, "{t}99"), "it is only in its log");
+    cluster.replicas[primary].cut = true;
+    let cut_us = cluster.now.mono_us;
+    cluster.until("a copy from the next", |cluster| has(cluster, one, "{t}99"));
+    let waited_us = cluster.now.mono_us - cut_us;
+    assert!(waited_us < 5_000_000, "{waited_us} us");
 }
 
 #[test]

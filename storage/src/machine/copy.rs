@@ -170,17 +170,27 @@ impl<C> Node<C> {
         }
     }
 
-    /// Somebody wants a piece.
+    /// Somebody wants a piece, and perhaps stands for something already.
     pub(super) fn copied<S: State>(
         &mut self,
         now: Now,
         to: &Member,
-        (number, epoch, from): (u16, u64, Option<Blob>),
+        (number, epoch, from, known): (u16, u64, Option<Blob>, Option<Position>),
         state: &S,
         out: &mut Vec<Effect<C>>,
     ) -> Result<(), StateError> {
-        let Some(partition) = self.partitions.get_mut(usize::from(number)) else { return Ok(()) };
+        let Some(partition) = self.partitions.get(usize::from(number)) else { return Ok(()) };
         if !matches!(partition.role, Role::Primary(_)) || partition.epoch != epoch {
+            return Ok(());
+        }
+        if from.is_none() && self.gathered.touched.contains(&number) {
+            // What is only in the log here may be what the other one stands for already: it would
+            // wait for that until the state has it.
+            self.apply_gathered(out);
+        }
+        let partition = &mut self.partitions[usize::from(number)];
+        if from.is_none() && known.is_some_and(|known| partition.applied.applied < known) {
+            // It would not take it. It asks again.
             return Ok(());
         }
         let until_us = now.mono_us + PIN_US;

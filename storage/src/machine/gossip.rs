@@ -218,7 +218,7 @@ impl<C> Node<C> {
             }
             Line::Copy { partition, epoch, from, known } => {
                 self.learn_committed(partition, epoch, known);
-                self.copied(now, who, (partition, epoch, from), state, out)?;
+                self.copied(now, who, (partition, epoch, from, known), state, out)?;
             }
             Line::Piece(piece) => self.take_piece(now, who, piece, state, out)?,
             Line::Prepare(prepare) => self.prepare(now, &who.node, prepare, state)?,
