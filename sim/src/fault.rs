@@ -24,11 +24,12 @@ pub(crate) enum FaultKind {
     SyncError,
     DiskFull,
     SlowDisk,
+    StateStop,
     Wipe,
 }
 
 impl FaultKind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Kill,
         Self::Absence,
         Self::PowerCut,
@@ -48,6 +49,7 @@ impl FaultKind {
         Self::DiskFull,
         Self::SlowDisk,
         Self::Wipe,
+        Self::StateStop,
     ];
 
     /// What may happen to a primary that has just won: whatever it began stays unfinished.
@@ -125,6 +127,7 @@ impl FaultKind {
             Self::SyncError => "fault: sync fails",
             Self::DiskFull => "fault: disk full",
             Self::SlowDisk => "fault: slow disk",
+            Self::StateStop => "fault: state stands still",
             Self::Wipe => "fault: disk replaced",
         }
     }
@@ -141,7 +144,7 @@ impl FaultKind {
                 (2_000, 15_000)
             }
             Self::SyncError | Self::WallStop => (5_000, 20_000),
-            Self::CutAll | Self::DiskFull | Self::Blackout => (8_000, 30_000),
+            Self::CutAll | Self::DiskFull | Self::Blackout | Self::StateStop => (8_000, 30_000),
             Self::Wipe | Self::Absence => (10_000, 30_000),
         }
     }

@@ -50,6 +50,10 @@ pub struct Plan {
     pub(crate) retention_ms: u64,
     pub(crate) apply_bytes: usize,
     pub(crate) apply_ms: u64,
+    /// Most bytes of records that a node keeps for its state.
+    pub(crate) pending_bytes: usize,
+    /// Most transactions that are open in one partition.
+    pub(crate) intents: usize,
     /// How long the state takes for a batch, in microseconds.
     pub(crate) state_us: (u64, u64),
     pub(crate) network: Network,
@@ -112,6 +116,8 @@ impl Plan {
         let rng = &mut rng;
         let mut of_platform = StdRng::seed_from_u64(seed ^ 0x0070_6c61_7466_6f72);
         let of_platform = &mut of_platform;
+        let mut of_limits = StdRng::seed_from_u64(seed ^ 0x006c_696d_6974_7321);
+        let of_limits = &mut of_limits;
         let nodes = one_of(rng, &[3, 3, 3, 3, 5, 5, 5, 1]);
         let replicas = if nodes == 1 { 1 } else { one_of(rng, &[3, 3, 3, 3, 5, 5, 1]) };
         let latency = one_of(rng, &LATENCY_US);
@@ -145,7 +151,12 @@ impl Plan {
             segment_bytes: rng.random_range(1_000..16_000),
             retention_ms: one_of(rng, &[20_000, 20_000, 4_000]),
             apply_bytes,
-            apply_ms: one_of(rng, &[100, 2_000, 15_000]),
+            apply_ms: one_of(rng, &[100, 2_000, 15_000, 60_000]),
+            pending_bytes: one_of(
+                of_limits,
+                &[1_000_000, 1_000_000, 1_000_000, 2 * apply_bytes + 30_000],
+            ),
+            intents: one_of(of_limits, &[16_384, 16_384, 10]),
             state_us: (20, slowest_us),
             network: network(rng, latency),
             disk_us: (100, rng.random_range(200..20_000)),

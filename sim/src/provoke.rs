@@ -71,6 +71,8 @@ impl Plan {
                 plan.state_us = (20_000, 300_000);
             }
             Bug::CopyVouchedEarly => plan.small_copies(),
+            Bug::CopyAwaitsState => plan.copies_from_successors(),
+            Bug::TakeWithoutEnd => plan.lasting_stops(),
             Bug::CopyWithoutHorizon => plan.copies_from_the_future(),
             Bug::CopyRevives => plan.copies_in_pieces(),
             Bug::ForgetCeiling | Bug::ServeAboveCeiling | Bug::CloseAboveCeiling => {
@@ -324,10 +326,44 @@ impl Plan {
         self.tail_bytes = 400;
         self.message_bytes = 100_000;
         self.apply_bytes = 1_000_000;
+        self.pending_bytes = 2_000_000;
         self.apply_ms = 2_000;
         self.state_us = (100_000, 500_000);
         self.network.lost_ppm = 50_000;
         self.jobs = 2_500;
+    }
+
+    /// Copies that are begun by one primary and go on with another, whose state is far behind.
+    fn copies_from_successors(&mut self) {
+        self.only(&[(FaultKind::Absence, 2_000), (FaultKind::CutBoth, 1_000)]);
+        self.small();
+        self.partitions = 4;
+        self.operations *= 4;
+        self.load.reads = 10;
+        self.load.keys = 100;
+        self.tail_bytes = 400;
+        self.message_bytes = 300;
+        self.apply_bytes = 3_000;
+        self.pending_bytes = 100_000;
+        self.apply_ms = 60_000;
+        self.state_us = (50_000, 300_000);
+        self.off_us = (10_000, 500_000);
+        self.lasts_us = (600_000, 1_500_000);
+    }
+
+    /// States that stand still for so long that what others decide fills the memory.
+    fn lasting_stops(&mut self) {
+        self.only(&[(FaultKind::StateStop, 6_000)]);
+        self.small();
+        self.partitions = 4;
+        self.operations *= 10;
+        self.load.reads = 5;
+        self.load.snapshots = 0;
+        self.apply_bytes = 0;
+        self.message_bytes = 2_000;
+        self.pending_bytes = 5_000;
+        self.at_primary = 0;
+        self.lasts_us = (5_000_000, 8_000_000);
     }
 
     /// Copies from a node whose clock is far ahead, so that it has forgotten what others have not.

@@ -171,9 +171,9 @@ impl Watch {
         Ok(())
     }
 
-    pub(crate) fn bounds(held: usize, most: usize) -> Result<(), Broken> {
-        if held > most {
-            return Err((BOUNDS, format!("{held} requests are held, {most} are allowed")));
+    pub(crate) fn bounds(what: &str, number: usize, most: usize) -> Result<(), Broken> {
+        if number > most {
+            return Err((BOUNDS, format!("{number} {what}, {most} are allowed")));
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_queue_above_its_limit_is_seen() {
-        assert_eq!(Watch::bounds(11, 10).unwrap_err().0, BOUNDS);
-        Watch::bounds(10, 10).unwrap();
+        assert_eq!(Watch::bounds("wait", 11, 10).unwrap_err().0, BOUNDS);
+        Watch::bounds("wait", 10, 10).unwrap();
     }
 }

@@ -340,6 +340,25 @@ fn what_was_committed_before_a_copy_does_not_stand_for_it() {
     cluster.until("a copy", |cluster| has(cluster, one, "{t}101"));
 }
 
+#[test]
+fn a_follower_whose_state_stands_still_takes_no_more_than_there_is_room_for() {
+    const MOST: usize = 100_000;
+    let mut cluster = Cluster::with(&Settings { pending_bytes: MOST, ..short_tail() });
+    cluster.advance(6_000_000);
+    let (primary, [one, _]) = cluster.elected(partition());
+    cluster.replicas[one].slow_state = true;
+    let large = "x".repeat(10_000);
+    let pending = |cluster: &Cluster| cluster.replicas[one].node.as_ref().unwrap().pending_bytes();
+    for number in 1..101 {
+        assert!(written(&cluster.ask(primary, put(number, &format!("{{t}}{number}"), &large))));
+        assert!(pending(&cluster) <= MOST + 2 * large.len(), "{} bytes", pending(&cluster));
+    }
+    assert!(pending(&cluster) >= MOST, "as much as there is room for");
+    cluster.replicas[one].slow_state = false;
+    cluster.until("the same", |cluster| cluster.agree(primary, one, partition()));
+    assert_eq!(pending(&cluster), 0);
+}
+
 /// A node is away for some time and comes back with an empty disk.
 fn comes_back_empty(away_us: u64) {
     let (mut cluster, primary, [one, other]) = led();

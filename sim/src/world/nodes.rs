@@ -5,11 +5,15 @@ use super::{HELD, Happening, World, between};
 use crate::broker::Party;
 use crate::fault::FaultKind;
 use crate::host::{Caller, Death};
+use crate::plan::Plan;
 use crate::watch::Watch;
 use catena_protocol::clock::Now;
 use catena_protocol::message::store::Request;
 use catena_storage::machine::{Effect, Input, Settings};
 use rand::Rng;
+
+/// What a node takes in before it looks at its limits, and what it may not refuse.
+const SLACK_BYTES: usize = 20_000;
 
 impl World {
     pub(super) fn settings(&mut self) -> Settings {
@@ -21,7 +25,8 @@ impl World {
             retention_ms: self.plan.retention_ms,
             request_memory_ms: 30_000,
             held: HELD,
-            pending_bytes: 1_000_000,
+            pending_bytes: self.plan.pending_bytes,
+            intents: self.plan.intents,
             apply_bytes: self.plan.apply_bytes,
             apply_ms: self.plan.apply_ms,
             tail_bytes: self.plan.tail_bytes,
@@ -153,9 +158,14 @@ impl World {
         let Some(process) = &self.hosts[host].process else { return };
         let boot = process.boot;
         let views: Vec<_> = process.machine.views().collect();
-        let held = process.machine.held();
-        let mut broken = Watch::bounds(held, HELD).err();
+        let (held, pending) = (process.machine.held(), process.machine.pending_bytes());
+        let mut broken = Watch::bounds("requests are held", held, HELD).err();
+        let most = self.most_pending();
+        broken = broken.or(Watch::bounds("bytes wait for the state", pending, most).err());
         for view in &views {
+            let most = 2 * self.plan.intents;
+            let open = Watch::bounds("transactions are open", view.open_txns, most).err();
+            broken = broken.or(open);
             if view.halted {
                 let why = process.machine.halted(view.partition).unwrap_or_default().to_owned();
                 broken.get_or_insert(("2: no replica differs from its primary", why));
@@ -167,6 +177,14 @@ impl World {
         if let Some((rule, what)) = broken {
             self.fail(rule, what);
         }
+    }
+
+    /// What a node and all whom it follows have admitted, and once more what may be on its way into
+    /// its state.
+    fn most_pending(&self) -> usize {
+        let Plan { pending_bytes, apply_bytes, message_bytes, partitions, .. } = self.plan;
+        let at_once = 2 * message_bytes * usize::from(partitions) + SLACK_BYTES;
+        (self.hosts.len() + 1) * pending_bytes + apply_bytes + at_once
     }
 
     /// What is about to be told must be true.

@@ -73,6 +73,7 @@ impl World {
         let lasts = between(&mut self.rng, self.plan.lasts_us);
         match kind {
             FaultKind::Pause => self.pause(host, lasts),
+            FaultKind::StateStop => self.stop_state(host, lasts),
             FaultKind::Retire => self.retire(host),
             FaultKind::Kill | FaultKind::Absence => self.goes_off(kind, host, Death::Kill),
             FaultKind::PowerCut => self.power_cut(host),
@@ -91,9 +92,11 @@ impl World {
     /// Whether a fault can be at all.
     fn begins(&self, kind: FaultKind, host: usize) -> bool {
         match kind {
-            FaultKind::Kill | FaultKind::Absence | FaultKind::PowerCut | FaultKind::Retire => {
-                self.hosts[host].process.is_some()
-            }
+            FaultKind::Kill
+            | FaultKind::Absence
+            | FaultKind::PowerCut
+            | FaultKind::Retire
+            | FaultKind::StateStop => self.hosts[host].process.is_some(),
             FaultKind::Wipe => self.may_wipe(host),
             FaultKind::Split | FaultKind::Link => self.hosts.len() > 1,
             _ => true,
@@ -159,7 +162,16 @@ impl World {
             | FaultKind::Blackout
             | FaultKind::Retire
             | FaultKind::Pause
+            | FaultKind::StateStop
             | FaultKind::Wipe => {}
+        }
+    }
+
+    /// Nothing more comes into the state for a while.
+    fn stop_state(&mut self, host: usize, lasts_us: u64) {
+        let at_us = self.at_us;
+        if let Some(process) = &mut self.hosts[host].process {
+            process.state_busy_us = process.state_busy_us.max(at_us + lasts_us);
         }
     }
 
@@ -252,6 +264,7 @@ impl World {
             | FaultKind::Retire
             | FaultKind::Pause
             | FaultKind::WallJump
+            | FaultKind::StateStop
             | FaultKind::Wipe => {}
         }
     }

@@ -4,7 +4,7 @@
 //! Until a batch is there, the records are kept in memory (`pending.rs`), where reads look first,
 //! and in the log, which is replayed after a crash.
 
-use super::{Effect, Node};
+use super::{Bug, Effect, Node};
 use crate::state::{Changes, Mark, State, StateError};
 use catena_protocol::clock::Now;
 use std::collections::{BTreeSet, VecDeque};
@@ -44,10 +44,21 @@ impl Gathered {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Applying {
     last: u64,
-    /// Oldest first, with the marks that they bring.
-    batches: VecDeque<(u64, Vec<(u16, Mark)>)>,
+    /// Oldest first.
+    batches: VecDeque<Batch>,
     /// The last that the state has.
     done: u64,
+    /// Bytes of those that it has not.
+    bytes: usize,
+}
+
+/// What the state is given at once.
+#[derive(Clone, Debug)]
+struct Batch {
+    number: u64,
+    /// How far it brings which partitions.
+    marks: Vec<(u16, Mark)>,
+    bytes: usize,
 }
 
 impl Applying {
@@ -63,7 +74,20 @@ impl Applying {
 
     /// Whether records have to be struck off.
     fn is_behind(&self) -> bool {
-        self.batches.front().is_some_and(|(batch, _)| *batch <= self.done)
+        self.batches.front().is_some_and(|batch| batch.number <= self.done)
+    }
+
+    fn begin(&mut self, marks: Vec<(u16, Mark)>, bytes: usize) -> u64 {
+        self.last += 1;
+        self.bytes += bytes;
+        self.batches.push_back(Batch { number: self.last, marks, bytes });
+        self.last
+    }
+
+    fn end(&mut self, number: u64) {
+        let ended = |batch: &&Batch| self.done < batch.number && batch.number <= number;
+        self.bytes -= self.batches.iter().filter(ended).map(|batch| batch.bytes).sum::<usize>();
+        self.done = self.done.max(number);
     }
 }
 
@@ -85,7 +109,7 @@ impl<C> Node<C> {
     /// Hands out what has gathered.
     pub fn apply_gathered(&mut self, out: &mut Vec<Effect<C>>) {
         let gathered = std::mem::take(&mut self.gathered);
-        let Gathered { mut pieces, mut changes, touched, since_us, .. } = gathered;
+        let Gathered { mut pieces, mut changes, touched, bytes, since_us } = gathered;
         if since_us.is_none() {
             return;
         }
@@ -95,7 +119,15 @@ impl<C> Node<C> {
             .collect();
         changes.marks.clone_from(&marks);
         pieces.push(changes);
-        self.apply(pieces, marks, out);
+        let batch = self.applying.begin(marks, bytes);
+        out.push(Effect::Apply { batch, changes: pieces });
+    }
+
+    /// Whether the state has so much to take in that what others decide must wait. A primary counts
+    /// all that it keeps; a follower must count only what is committed: what is not may wait for
+    /// just the record that it would refuse.
+    pub(super) const fn is_overdue(&self) -> bool {
+        self.applying.bytes >= self.settings.pending_bytes && !self.has(Bug::TakeWithoutEnd)
     }
 
     /// Adds a piece of a copied state, behind what has gathered.
@@ -106,16 +138,9 @@ impl<C> Node<C> {
         self.gathered.added(now);
     }
 
-    /// Hands out changes of the state.
-    fn apply(&mut self, changes: Vec<Changes>, marks: Vec<(u16, Mark)>, out: &mut Vec<Effect<C>>) {
-        self.applying.last += 1;
-        self.applying.batches.push_back((self.applying.last, marks));
-        out.push(Effect::Apply { batch: self.applying.last, changes });
-    }
-
     /// The state has all batches up to this one.
     pub(super) fn applied(&mut self, batch: u64) {
-        self.applying.done = self.applying.done.max(batch);
+        self.applying.end(batch);
     }
 
     /// Strikes off some of what the state has.
@@ -126,7 +151,7 @@ impl<C> Node<C> {
         let mut most = STRUCK_OFF;
         while most > 0
             && self.applying.is_behind()
-            && let Some((batch, marks)) = self.applying.batches.front_mut()
+            && let Some(Batch { number: batch, marks, .. }) = self.applying.batches.front_mut()
         {
             let batch = *batch;
             let Some((number, mark)) = marks.last().cloned() else {
@@ -138,8 +163,8 @@ impl<C> Node<C> {
             } else if !self.strike_off_in(now, number, mark, &mut most) {
                 return Ok(());
             }
-            if let Some((_, marks)) = self.applying.batches.front_mut() {
-                marks.pop();
+            if let Some(batch) = self.applying.batches.front_mut() {
+                batch.marks.pop();
             }
         }
         Ok(())

@@ -45,6 +45,8 @@ pub enum Bug {
     CopyRevives,
     /// What was committed before a copy goes to the state as if it were the copy.
     CopyVouchedEarly,
+    /// Who wants a copy waits until the one who gives it hands to the state what is committed.
+    CopyAwaitsState,
     /// A node whose data is gone votes as the one that it was.
     WipedVoter,
     /// The applied index is kept apart from the data.
@@ -63,6 +65,8 @@ pub enum Bug {
     SyncedByIndex,
     /// A piece of log is taken in behind any record with the right index, whatever its epoch.
     PositionByIndex,
+    /// A follower takes records in although its state cannot keep up.
+    TakeWithoutEnd,
     /// Snapshots are served, and versions given out, above the ceiling.
     ServeAboveCeiling,
     /// Timestamps are closed above the ceiling.
@@ -118,7 +122,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 55] = [
         Self::NoLease,
         Self::LeaseFromReceipt,
         Self::VoteForAnybody,
@@ -139,6 +143,7 @@ impl Bug {
         Self::CopyWithoutHorizon,
         Self::CopyRevives,
         Self::CopyVouchedEarly,
+        Self::CopyAwaitsState,
         Self::WipedVoter,
         Self::MarkApart,
         Self::AnswerEarly,
@@ -147,6 +152,7 @@ impl Bug {
         Self::AnswerByIndex,
         Self::SyncedByIndex,
         Self::PositionByIndex,
+        Self::TakeWithoutEnd,
         Self::ServeAboveCeiling,
         Self::CloseAboveCeiling,
         Self::IgnoreSyncError,

@@ -72,11 +72,12 @@ impl<C> Node<C> {
         shares: Shares,
     ) -> Verdict {
         let partition = &mut self.partitions[usize::from(home)];
-        let (open, most) = (partition.unsettled.len(), self.settings.intents);
-        if open >= most {
+        let open = partition.unsettled.len() + partition.coordinations.len();
+        if open >= self.settings.intents {
             let message = format!(
-                "{open} jobs of partition {home} have committed and not all partitions have heard \
-                 of it, no more are taken; nothing was changed; try again later"
+                "{open} jobs of partition {home} are about to commit, or have and not all \
+                 partitions have heard of it, no more are taken; nothing was changed; try again \
+                 later"
             );
             return Verdict::Tell(Tell::Fault(Fault::new(Code::TooBusy, message)));
         }

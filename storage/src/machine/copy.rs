@@ -91,6 +91,11 @@ impl<C> super::partition::Partition<C> {
         }
     }
 
+    /// Whether a copy has taken the place of what was here.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.copying.as_ref().is_some_and(|copying| copying.begun)
+    }
+
     /// Up to which record the log may be shortened at `now`.
     pub(super) fn may_shorten(&self, now: Now) -> u64 {
         let applied = self.applied.applied.index;
@@ -183,7 +188,8 @@ impl<C> Node<C> {
         if !matches!(partition.role, Role::Primary(_)) || partition.epoch != epoch {
             return Ok(());
         }
-        if from.is_none() && self.gathered.touched.contains(&number) {
+        let waits = self.has(Bug::CopyAwaitsState);
+        if from.is_none() && self.gathered.touched.contains(&number) && !waits {
             // What is only in the log here may be what the other one stands for already: it would
             // wait for that until the state has it.
             self.apply_gathered(out);

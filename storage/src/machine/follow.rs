@@ -22,7 +22,7 @@ const FETCH_AGAIN_US: u64 = 100_000;
 enum Taken {
     /// It fits, or there was nothing to take.
     Fits,
-    /// Something before it is missing.
+    /// Something before it is missing, or there is no room for it.
     Gap,
 }
 
@@ -55,7 +55,12 @@ impl<C> Node<C> {
         let careless = self.has(Bug::CloseWithoutCommit);
         let end = run.before.index + run.records.len() as u64;
         let (commit, closed) = (run.commit, run.closed);
-        let taken = self.take_records(number, run, state, out)?;
+        let overdue = self.is_overdue();
+        let taken = match overdue && !run.records.is_empty() {
+            // It is fetched when there is room again.
+            true => Taken::Gap,
+            false => self.take_records(number, run, state, out)?,
+        };
         let partition = &mut self.partitions[usize::from(number)];
         let Role::Follower(following) = &mut partition.role else { return Ok(None) };
         following.target = following.target.max(end).max(commit);
@@ -68,7 +73,7 @@ impl<C> Node<C> {
         }
         let lacks = matches!(taken, Taken::Gap) || following.matched < following.target;
         self.follow_commit(number);
-        if lacks {
+        if lacks && !overdue {
             self.fetch(now, number, out);
         }
         self.succeed(now, number, state, out)?;

@@ -29,12 +29,14 @@ pub struct Settings {
     /// Most requests that wait for a majority or the clock at once; more are refused with 429.
     /// About the number of callers times what each has open.
     pub held: usize,
-    /// Most jobs that are about to write in one partition, and most of one home that have
-    /// committed without all having heard of it; more are refused with 429. About the jobs that
+    /// Most jobs that are about to write in one partition, and most of one home that are about to
+    /// commit or have without all having heard of it; more are refused with 429. About the jobs that
     /// commit in the time that a partition may be without a primary.
     pub intents: usize,
     /// Most bytes of records that are not in the state yet; more are refused with 429. Several
-    /// times the largest write set.
+    /// times the largest write set. Of what others decide no more is taken in once as much is
+    /// committed and on its way into the state: in all a node keeps as much as it and all whom it
+    /// follows have admitted, and once more of this.
     pub pending_bytes: usize,
     /// Committed records go to the state when there are so many bytes of them. Well below
     /// `pending_bytes`: others come while these are under way.

@@ -20,7 +20,7 @@ impl<C> Node<C> {
                 let partition = &mut self.partitions[usize::from(number)];
                 // Since then the end may have been cut off, or given up for a copy.
                 let known = partition.tail.position(touched.last);
-                if partition.copying.is_none()
+                if !partition.has_given_up()
                     && known.is_some_and(|position| careless || position.epoch == touched.epoch)
                 {
                     partition.synced = partition.synced.max(touched.last);

@@ -72,6 +72,8 @@ pub struct Replica {
     pub cut: bool,
     /// Its disk takes its time.
     pub slow_disk: bool,
+    /// Its state takes its time.
+    pub slow_state: bool,
 }
 
 /// Picks messages from one node to another.
@@ -129,6 +131,7 @@ impl Cluster {
                 unapplied: VecDeque::new(),
                 cut: false,
                 slow_disk: false,
+                slow_state: false,
             }
         };
         let mut cluster = Self {
@@ -297,7 +300,7 @@ impl Cluster {
         let mut worked = false;
         for node in 0..3 {
             worked |= !self.replicas[node].slow_disk && self.sync(node);
-            worked |= self.apply(node);
+            worked |= !self.replicas[node].slow_state && self.apply(node);
         }
         worked
     }
