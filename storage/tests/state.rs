@@ -318,6 +318,26 @@ fn what_comes_twice_is_there_once() {
     compare(&once, &twice);
 }
 
+/// A transaction may begin, end and begin again within one batch.
+#[test]
+fn of_what_a_batch_says_of_a_transaction_the_last_counts() {
+    let (_folder, mut new) = on_disk();
+    let (mut plain, mut real) = (MemoryState::default(), new());
+    let intent = |id| Op::Intent(1, id, 7);
+    let of = |ops: &[Op]| ops.iter().map(|op| changes(op, &MemoryState::default())).collect();
+    let batches: [Vec<Changes>; 3] = [
+        of(&[intent(1), intent(2), Op::Unsettled(1, 1, 7)]),
+        of(&[intent(3), Op::EndTxns(1, 3), Op::EndTxns(1, 1)]),
+        of(&[Op::EndTxns(1, 2), intent(2), intent(4), Op::EndTxns(1, 4), intent(4)]),
+    ];
+    for (batch, left) in batches.iter().zip([3, 1, 2]) {
+        plain.apply(batch).unwrap();
+        real.apply(batch).unwrap();
+        compare(&plain, &real);
+        assert_eq!(real.open_txns(1).unwrap().len(), left);
+    }
+}
+
 /// Many versions of one key, so that a scan has to search anew behind it.
 #[test]
 fn a_scan_passes_over_many_versions() {

@@ -7,9 +7,10 @@
 
 use super::export::{Pieces, REQUESTS, ROWS, TXNS, rest};
 use super::sweep::{Broom, Markers, Sweep};
+use super::txn::Place;
 use super::{
     Changes, Content, Forget, KeyRange, Mark, OpenTxn, State, StateError, StateWriter, Stored,
-    Visit, layout,
+    TxnChange, Visit, layout,
 };
 use bytes::Bytes;
 use catena_protocol::codec::{decode, encode};
@@ -165,10 +166,15 @@ impl FjallState {
         for (partition, mark) in marks {
             batch.insert(&self.meta, layout::mark(partition), encode(mark));
         }
-        for (partition, change) in changes.iter().flat_map(|changes| &changes.txns) {
-            let (place, kept) = change.kept();
+        // Most transactions that begin in a batch have ended in it.
+        let txns: BTreeMap<(u16, Place), &TxnChange> = changes
+            .iter()
+            .flat_map(|changes| &changes.txns)
+            .map(|(partition, change)| ((*partition, change.place()), change))
+            .collect();
+        for ((partition, place), change) in txns {
             let at = [&partition.to_be_bytes()[..], &place].concat();
-            match kept {
+            match change.kept() {
                 Some(open) => batch.insert(&self.txns, at, encode(&Item::from(open))),
                 None => batch.remove(&self.txns, at),
             }

@@ -56,9 +56,10 @@ impl MemoryState {
             self.update(*partition, update);
         }
         for (partition, change) in &changes.txns {
+            let at = (*partition, change.place());
             match change.kept() {
-                (place, Some(open)) => drop(self.txns.insert((*partition, place), open)),
-                (place, None) => drop(self.txns.remove(&(*partition, place))),
+                Some(open) => drop(self.txns.insert(at, open)),
+                None => drop(self.txns.remove(&at)),
             }
         }
         self.marks.extend(changes.marks.iter().cloned());

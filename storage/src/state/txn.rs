@@ -40,17 +40,20 @@ fn place(kind: u8, txn: TxnId) -> Place {
 }
 
 impl TxnChange {
-    /// Where something changes, and what is kept there from now on.
-    pub(super) fn kept(&self) -> (Place, Option<OpenTxn>) {
+    /// Where something changes.
+    pub(super) fn place(&self) -> Place {
         match self {
-            Self::Intent(intent) => {
-                (place(INTENT, intent.txn), Some(OpenTxn::Intent(intent.clone())))
-            }
-            Self::Resolved(txn) => (place(INTENT, *txn), None),
-            Self::Unsettled(unsettled) => {
-                (place(UNSETTLED, unsettled.txn), Some(OpenTxn::Unsettled(unsettled.clone())))
-            }
-            Self::Settled(txn) => (place(UNSETTLED, *txn), None),
+            Self::Intent(Intent { txn, .. }) | Self::Resolved(txn) => place(INTENT, *txn),
+            Self::Unsettled(Unsettled { txn, .. }) | Self::Settled(txn) => place(UNSETTLED, *txn),
+        }
+    }
+
+    /// What is kept there from now on.
+    pub(super) fn kept(&self) -> Option<OpenTxn> {
+        match self {
+            Self::Intent(intent) => Some(OpenTxn::Intent(intent.clone())),
+            Self::Unsettled(unsettled) => Some(OpenTxn::Unsettled(unsettled.clone())),
+            Self::Resolved(_) | Self::Settled(_) => None,
         }
     }
 }
