@@ -129,6 +129,15 @@ impl Service {
         tokio::spawn(async move { reply_fault(&link.client, reply, &fault, &[]).await });
     }
 
+    /// Takes a request up again a little later.
+    fn again(&self, topic: Topic, message: Message) {
+        let (news, again) = (self.news.clone(), message.clone());
+        self.aside(&message, async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _ = news.send(News::Again(topic, again)).await;
+        });
+    }
+
     /// Starts answering a request in a task of its own, if not too many are.
     fn aside(&self, message: &Message, answer: impl Future<Output = ()> + Send + 'static) -> bool {
         let Ok(permit) = Arc::clone(&self.inquiries).try_acquire_owned() else {
@@ -177,6 +186,10 @@ impl Service {
     }
 
     fn operators(&self, message: Message) {
+        if self.is_young() {
+            // What workers offer comes with their heartbeats: half a list would be a wrong one.
+            return self.again(Topic::Operators, message);
+        }
         let Some(reply) = message.reply.clone() else { return };
         let body = json!({ "operators": self.machine.operators() }).to_string();
         let link = self.link.clone();
@@ -192,20 +205,15 @@ impl Service {
             Topic::ChainSet => define::chain(&self.machine, subjects, &message),
             _ => define::operator(&self.machine, subjects, &message),
         };
-        let news = self.news.clone();
         let change = match change {
             Ok(change) => change,
             Err(fault) if fault.code == Code::NotFound && self.is_young() => {
-                let again = message.clone();
-                self.aside(&message, async move {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    let _ = news.send(News::Again(topic, again)).await;
-                });
-                return;
+                return self.again(topic, message);
             }
             Err(fault) => return self.refuse(message, fault),
         };
         let (link, [chains, operators]) = (self.link.clone(), self.buckets.clone());
+        let news = self.news.clone();
         let reply = message.reply.clone();
         self.aside(&message, async move {
             let stored = change.store(&link, &chains, &operators, &news).await;
