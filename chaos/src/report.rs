@@ -133,6 +133,20 @@ impl Report {
         struck.map(|((fault, _), _)| fault).collect::<BTreeSet<_>>().len()
     }
 
+    /// How often a fault happened.
+    pub fn struck(&self, fault: Fault) -> usize {
+        self.of(fault).map(|effect| effect.struck).sum()
+    }
+
+    /// Why a fault that should have happened could not here; none: it was never to, or it did.
+    pub fn why_skipped(&self, fault: Fault) -> Option<&str> {
+        self.of(fault).find_map(|effect| effect.skipped.as_deref())
+    }
+
+    fn of(&self, fault: Fault) -> impl Iterator<Item = &Effect> {
+        self.effects.iter().filter(move |((this, _), _)| *this == fault).map(|(_, effect)| effect)
+    }
+
     /// Kinds of faults that should have happened and could not here, with the reason.
     pub fn skipped(&self) -> Vec<String> {
         let skipped = self.effects.iter().filter_map(|(fault, effect)| {
@@ -355,7 +369,11 @@ mod tests {
         };
         let events = [event(Fault::DiskFull, Some("no room")), event(Fault::Kill, None)];
         let plan = Plan::new("catena", Vec::new());
-        let text = Report::new(&plan, Seen::default(), None, &events, 1).to_string();
+        let report = Report::new(&plan, Seen::default(), None, &events, 1);
+        assert_eq!([Fault::DiskFull, Fault::Kill].map(|fault| report.struck(fault)), [0, 1]);
+        assert_eq!(report.why_skipped(Fault::DiskFull), Some("no room"));
+        assert_eq!(report.why_skipped(Fault::Kill), None);
+        let text = report.to_string();
         let said = "\nSKIPPED, so that this run says nothing of it: disk-full (no room)\n";
         assert!(text.contains(said), "{text}");
         let text = Report::new(&plan, Seen::default(), None, &events[1..], 1).to_string();

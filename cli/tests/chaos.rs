@@ -2,7 +2,7 @@
 //! acknowledged is missing, and every job took effect once or never.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use catena_chaos::{Plan, run, work};
+use catena_chaos::{Fault, Plan, Report, run, work};
 use catena_testing::within;
 use tokio::sync::watch;
 
@@ -17,6 +17,19 @@ async fn what_clients_saw_of_a_broken_cluster_can_be() {
     assert!(report.answered() >= 500, "only {} answers", report.answered());
     assert!(report.done() >= 100, "only {} jobs", report.done());
     assert!(report.kinds() >= 5, "only {} kinds of faults", report.kinds());
+    it_was_broken(&report);
+}
+
+/// What a run begins with has happened, up to what this machine does not let happen; then the
+/// report names the reason.
+fn it_was_broken(report: &Report) {
+    for fault in [Fault::Kill, Fault::Stop, Fault::NatsKill] {
+        assert!(report.struck(fault) > 0, "no {fault}");
+    }
+    for fault in [Fault::DiskFull, Fault::SyncFails] {
+        let named = report.why_skipped(fault).is_some_and(|why| report.to_string().contains(why));
+        assert!(report.struck(fault) > 0 || named, "no {fault}, and no reason why");
+    }
 }
 
 /// This same program as a process that is the worker below.

@@ -68,6 +68,9 @@ async fn a_service_in_python_is_an_operator() {
     let enriched = catena(&url, &["run", "--inline", "enrich", order]).await;
     let enriched: serde_json::Value = serde_json::from_str(&enriched).unwrap();
     assert_eq!(enriched["total"], 12);
+    let wrong = catena_says(&url, &["run", "--inline", "enrich", "hello"]).await;
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(!wrong.status.success() && said.contains("JSONDecodeError"), "{said}");
 
     service.kill().await.unwrap();
     let link = connect(cluster.settings().clone(), "test", false).await.unwrap();

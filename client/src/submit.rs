@@ -91,8 +91,8 @@ impl<'a> Submit<'a> {
         Ok(queued.job)
     }
 
-    /// Without an idempotency key of its own the job gets one, so that asking again because of
-    /// a lost answer does not queue it twice.
+    /// Without an idempotency key the submission gets a name, so that asking again because of a
+    /// lost answer does not queue it twice.
     fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         let mut add = |name: &'static str, value: String| {
@@ -102,8 +102,10 @@ impl<'a> Submit<'a> {
             headers.insert(name, value);
             Ok::<(), Error>(())
         };
-        let key = self.idempotency_key.clone();
-        add(edge::IDEMPOTENCY_KEY, key.unwrap_or_else(|| RequestId(rand::random()).to_string()))?;
+        match &self.idempotency_key {
+            Some(key) => add(edge::IDEMPOTENCY_KEY, key.clone())?,
+            None => add(edge::REQUEST, RequestId(rand::random()).to_string())?,
+        }
         if let Some(key) = &self.routing_key {
             add(edge::ROUTING_KEY, key.clone())?;
         }

@@ -146,6 +146,14 @@ async fn chains_run_and_their_jobs_can_be_followed() {
     assert_eq!(client.submit("count", "later").idempotency_key("later").await.unwrap(), job);
     assert_eq!(client.store().read("hits").await.unwrap().text(), Some("52"));
 
+    // Also where the chain's `key` finds another home, in whatever input.
+    let keyed = r#"{"steps":["uppercase"],"key":"/who"}"#;
+    client.chains().set("keyed", keyed).await.unwrap();
+    let job = client.submit("keyed", r#"{"who":"ada"}"#).idempotency_key("one").await.unwrap();
+    within(20, "the job", client.wait(job)).await.unwrap();
+    let run = client.run("keyed", r#"{"who":"eve"}"#).idempotency_key("one").await.unwrap();
+    assert_eq!((run.job, run.text().unwrap()), (job, r#"{"WHO":"ADA"}"#));
+
     let unknown = JobId::random(0, 0, [7; 8]);
     assert_eq!(client.status(unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
     let failed =

@@ -253,10 +253,10 @@ async fn a_submitted_job_is_followed_to_its_end() {
     let _cluster = cluster(&link).await;
     let ids: Arc<Mutex<Vec<String>>> = Arc::default();
     let keys = Arc::clone(&ids);
-    // The first answer is lost: the second try must come with the same message id.
+    // The first answer is lost: the second try must come under the same name.
     let _queue = stand_in::answer_on(&link, "catena.submit.*".into(), move |message| {
         let headers = message.headers.as_ref().unwrap();
-        let key = headers.get("Nats-Msg-Id").unwrap().as_str().to_owned();
+        let key = headers.get("Catena-Request").unwrap().as_str().to_owned();
         let job = JobId::keyed(1, "report", None, &key);
         let mut keys = keys.lock().unwrap();
         keys.push(key);

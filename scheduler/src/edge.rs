@@ -116,13 +116,15 @@ pub(crate) fn described(
 ) -> Result<Submission, Fault> {
     let headers = message.headers.as_ref();
     let routing = key(headers, edge::ROUTING_KEY)?;
-    let identity = match (header(headers, edge::JOB), key(headers, edge::IDEMPOTENCY_KEY)?) {
-        (Some(job), keyed) => {
+    let named = (key(headers, edge::IDEMPOTENCY_KEY)?, key(headers, edge::REQUEST)?);
+    let identity = match (header(headers, edge::JOB), named) {
+        (Some(job), (keyed, _)) => {
             let job: JobId = job.parse().map_err(Fault::bad_request)?;
             Identity::Given { job, keyed: keyed.is_some() }
         }
-        (None, Some(idempotency)) => Identity::Key { idempotency, routing },
-        (None, None) => Identity::Random { routing },
+        (None, (Some(idempotency), _)) => Identity::Key { idempotency, routing },
+        (None, (None, Some(request))) => Identity::Request { request, routing },
+        (None, (None, None)) => Identity::Random { routing },
     };
     let deadline_ms = match header(headers, edge::TIMEOUT) {
         Some(text) => {

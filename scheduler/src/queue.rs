@@ -218,8 +218,8 @@ impl Submission {
     fn named_by(&mut self, stream: &str, sequence: u64) {
         use crate::machine::Identity;
         if let Identity::Random { routing } = &mut self.identity {
-            let idempotency = format!("{stream}:{sequence}");
-            self.identity = Identity::Key { idempotency, routing: routing.take() };
+            let request = format!("{stream}:{sequence}");
+            self.identity = Identity::Request { request, routing: routing.take() };
         }
     }
 }

@@ -293,7 +293,7 @@ impl Service {
         }
         let jobs = u32::try_from(self.machine.jobs()).unwrap_or(u32::MAX);
         let Identity { id, boot, role } = &self.identity;
-        let longest_ms = self.machine.longest_deadline_ms();
+        let longest_ms = self.machine.longest_deadline_ms(self.clock.now());
         let load = Load::Scheduler { jobs, longest_ms };
         let beat = Heartbeat { node: id.clone(), boot: *boot, draining: self.draining, load };
         let subject = self.link.subjects.heartbeat(*role, id);

@@ -11,7 +11,7 @@ use catena_protocol::message::store::Tell;
 use catena_protocol::message::write::Written;
 use catena_storage::machine::{Event, LEASE_US, QUORUM_US, Settings};
 use catena_storage::state::{Changes, Mark, StateWriter};
-use rig::cluster::{Cluster, Mail, member};
+use rig::cluster::{Cluster, Mail, Replica, member};
 use rig::{PARTITIONS, key, put, read};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -311,6 +311,25 @@ fn a_copy_does_not_wait_for_a_new_primary_whose_state_is_behind_its_log() {
 }
 
 #[test]
+fn the_log_behind_a_copy_is_not_kept_at_any_length() {
+    let (mut cluster, primary, one) = one_is_behind();
+    cluster.step_until("a piece of it", |cluster| cluster.mark(one, partition()).copying);
+    // It asks again and again, and its pieces come late.
+    let is_piece = |mail: &Mail| matches!(mail.line(), Some(Line::Piece(_)));
+    cluster.loses = Box::new(move |_, to, mail| to == one && is_piece(mail));
+    let small = "x".repeat(100);
+    for number in 200..500 {
+        assert!(written(&cluster.ask(primary, put(number, &format!("{{t}}{number}"), &small))));
+    }
+    cluster.advance(500_000);
+    let kept = cluster.replicas[primary].node.as_ref().unwrap().log(partition()).count();
+    assert!(kept < 100, "{kept} records");
+    cluster.loses = Box::new(|_, _, _| false);
+    cluster.until("a copy", |cluster| cluster.agree(primary, one, partition()));
+    assert!(has(&cluster, one, "{t}99") && has(&cluster, one, "{t}499"));
+}
+
+#[test]
 fn what_was_committed_before_a_copy_does_not_stand_for_it() {
     let mut cluster = Cluster::with(&short_tail());
     cluster.advance(6_000_000);
@@ -340,13 +359,13 @@ fn what_was_committed_before_a_copy_does_not_stand_for_it() {
     cluster.until("a copy", |cluster| has(cluster, one, "{t}101"));
 }
 
-#[test]
-fn a_follower_whose_state_stands_still_takes_no_more_than_there_is_room_for() {
+/// A follower whose disk takes nothing in for a while, in one way or the other.
+fn takes_what_there_is_room_for(stop: impl Fn(&mut Replica, bool)) {
     const MOST: usize = 100_000;
     let mut cluster = Cluster::with(&Settings { pending_bytes: MOST, ..short_tail() });
     cluster.advance(6_000_000);
     let (primary, [one, _]) = cluster.elected(partition());
-    cluster.replicas[one].slow_state = true;
+    stop(&mut cluster.replicas[one], true);
     let large = "x".repeat(10_000);
     let pending = |cluster: &Cluster| cluster.replicas[one].node.as_ref().unwrap().pending_bytes();
     for number in 1..101 {
@@ -354,9 +373,19 @@ fn a_follower_whose_state_stands_still_takes_no_more_than_there_is_room_for() {
         assert!(pending(&cluster) <= MOST + 2 * large.len(), "{} bytes", pending(&cluster));
     }
     assert!(pending(&cluster) >= MOST, "as much as there is room for");
-    cluster.replicas[one].slow_state = false;
+    stop(&mut cluster.replicas[one], false);
     cluster.until("the same", |cluster| cluster.agree(primary, one, partition()));
     assert_eq!(pending(&cluster), 0);
+}
+
+#[test]
+fn a_follower_whose_state_stands_still_takes_no_more_than_there_is_room_for() {
+    takes_what_there_is_room_for(|replica, stands| replica.slow_state = stands);
+}
+
+#[test]
+fn a_follower_whose_log_stands_still_takes_no_more_than_there_is_room_for() {
+    takes_what_there_is_room_for(|replica, stands| replica.slow_disk = stands);
 }
 
 /// A node is away for some time and comes back with an empty disk.

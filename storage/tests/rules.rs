@@ -4,6 +4,7 @@
 mod rig;
 
 use catena_protocol::chain::Isolation;
+use catena_protocol::limit::DEADLINE_MAX_MS;
 use catena_protocol::limit::{
     OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS, PAYLOAD_BYTES, REQUEST_MEMORY_MS, RETENTION_MARGIN_MS,
     SET_KEYS, VALUE_BYTES, WRITE_SET_BYTES,
@@ -288,7 +289,10 @@ fn old_jobs_and_old_snapshots_are_refused() {
 #[test]
 fn a_late_duplicate_gets_the_outcome_as_long_as_it_is_kept() {
     let mut rig = Rig::new();
+    // Old snapshots can be read for longer than outcomes are kept.
+    rig.input(Input::Longest { deadline_ms: DEADLINE_MAX_MS });
     let keyed = JobId::keyed(3, "shop", None, "order-1");
+    let begun = present(&rig);
     let random = job(1, START_US);
     let run = |rig: &mut Rig, job, attempt| {
         let add = effects(&[], &[], vec![("n", Change::Add(1))]);
@@ -317,6 +321,11 @@ fn a_late_duplicate_gets_the_outcome_as_long_as_it_is_kept() {
     pass(&mut rig, RETENTION_MARGIN_MS + 2_000);
     assert_eq!(rig.state.outcomes(), 0);
     assert_eq!(fault(&run(&mut rig, random, 4)).code, Code::Deadline);
+    // But not an attempt that began when the first one was known.
+    let add = effects(&[], &[], vec![("n", Change::Add(1))]);
+    let stood_still = but(commit(keyed, begun, add), |c| c.attempt = AttemptId([5; 16]));
+    assert_eq!(fault(&rig.ask(stood_still)).code, Code::Deadline);
+    assert_eq!(value(&rig.ask(read("n", At::Latest))), Some("2".into()));
     assert_ne!(run(&mut rig, keyed, 4), first[1]);
     assert_eq!(value(&rig.ask(read("n", At::Latest))), Some("3".into()));
 }
@@ -478,6 +487,31 @@ fn a_node_alone_looks_after_those_who_wait_ten_times_a_second() {
         rig.ask(read("a", At::Latest));
         let next = rig.node.next_deadline().unwrap();
         assert!(next > rig.now.mono_us && next <= rig.now.mono_us + 100_000);
+    }
+}
+
+/// A process that has just begun does not know yet what schedulers tell.
+#[test]
+fn what_a_long_deadline_needs_is_kept_over_a_restart() {
+    for heard in [true, false] {
+        let settings =
+            Settings { partitions: PARTITIONS, retention_ms: 10_000, ..Settings::default() };
+        let mut rig = Rig::with(settings);
+        let reads =
+            |rig: &mut Rig, at| matches!(rig.ask(read("a", At::Snapshot(at))), Tell::Record(_));
+        rig.ask(put(1, "a", "x"));
+        rig.input(Input::Longest { deadline_ms: 60_000 });
+        let at = present(&rig);
+        rig.advance(30_000_000);
+        rig.settle();
+        rig.restart();
+        rig.advance(2_000_000);
+        assert!(reads(&mut rig, at), "it may be needed");
+        if heard {
+            rig.input(Input::Longest { deadline_ms: 60_000 });
+        }
+        rig.advance(2_000_000);
+        assert_eq!(reads(&mut rig, at), heard);
     }
 }
 

@@ -2,13 +2,18 @@
 
 import asyncio, json, os, nats
 
-async def enrich(request):
-    order = json.loads(request.data)
-    order["total"] = order["price"] * order["count"]
-    await request.respond(json.dumps(order).encode())
-
 async def main():
     client = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
+
+    async def enrich(request):
+        try:
+            order = json.loads(request.data)
+            order["total"] = order["price"] * order["count"]
+            await request.respond(json.dumps(order).encode())
+        except Exception as error:
+            headers = {"Nats-Service-Error": repr(error), "Nats-Service-Error-Code": "422"}
+            await client.publish(request.reply, headers=headers)
+
     await client.subscribe("my.enrich", queue="enrich", cb=enrich)
     await client.flush()
     print("ready", flush=True)

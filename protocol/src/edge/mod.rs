@@ -8,6 +8,9 @@ pub const ERROR: &str = "Nats-Service-Error";
 pub const ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// Idempotency key of a job.
 pub const IDEMPOTENCY_KEY: &str = "Nats-Msg-Id";
+/// Name of one submission, by chance, under which it may be sent again. Unlike an idempotency key
+/// nobody else has it, so that the chain's `key` may choose the home.
+pub const REQUEST: &str = "Catena-Request";
 /// Media type of the body. Absent: text or JSON.
 pub const CONTENT_TYPE: &str = "Content-Type";
 /// The media type that marks a body as messages of this crate.

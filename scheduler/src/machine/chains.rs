@@ -7,7 +7,7 @@
 use super::operators::{OperatorId, Operators};
 use super::submit::Called;
 use bytes::Bytes;
-use catena_protocol::chain::{Chain, Definition, Effect, Step, StepDefinition};
+use catena_protocol::chain::{Chain, Definition, Effect, Isolation, Step, StepDefinition};
 use catena_protocol::subject::INLINE;
 use catena_protocol::{ChainHash, Code, Fault, Name};
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +44,13 @@ pub(super) struct Ready {
     pub(super) key: Option<String>,
     /// Whether it may change the store, so that its jobs need an outcome.
     pub(super) writes: bool,
+}
+
+impl Ready {
+    /// Whether what its steps write takes effect at once, and not with the job's end.
+    pub(super) fn writes_at_once(&self) -> bool {
+        self.writes && self.chain.isolation == Isolation::Latest
+    }
 }
 
 #[derive(Debug)]

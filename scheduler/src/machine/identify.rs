@@ -27,14 +27,10 @@ impl Scheduler {
             Identity::Given { job, keyed } => (*job, *keyed),
             Identity::Proposed { job } => (*job, false),
             Identity::Key { idempotency, routing } => {
-                let routing = found(routing);
-                let decides = routing.as_deref().unwrap_or(idempotency);
-                let home = partition(decides, self.sure_partitions()?);
-                let chain = match &submission.called {
-                    Called::Named(name) => name.as_str(),
-                    Called::Inline(text) => text,
-                };
-                (JobId::keyed(home, chain, routing.as_deref(), idempotency), true)
+                (self.keyed(submission, idempotency, routing.as_deref())?, true)
+            }
+            Identity::Request { request, routing } => {
+                (self.keyed(submission, request, found(routing).as_deref())?, true)
             }
             Identity::Random { routing } => {
                 let home = match found(routing) {
@@ -44,6 +40,21 @@ impl Scheduler {
                 (JobId::random(home, now.wall_us, self.random.random()), false)
             }
         })
+    }
+
+    /// The job that a key stands for, at the home that `routing`, or else the key itself, chooses.
+    fn keyed(
+        &self,
+        submission: &Submission,
+        key: &str,
+        routing: Option<&str>,
+    ) -> Result<JobId, Fault> {
+        let home = partition(routing.unwrap_or(key), self.sure_partitions()?);
+        let chain = match &submission.called {
+            Called::Named(name) => name.as_str(),
+            Called::Inline(text) => text,
+        };
+        Ok(JobId::keyed(home, chain, routing, key))
     }
 
     /// The chain's `key`, if by it the home of a job is another one than its submitter proposed.

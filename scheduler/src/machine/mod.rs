@@ -17,6 +17,7 @@ mod chains;
 mod finish;
 mod identify;
 mod jobs;
+mod longest;
 mod operators;
 mod park;
 mod refuse;
@@ -204,6 +205,7 @@ pub struct Scheduler {
     random: StdRng,
     chains: chains::Chains,
     operators: operators::Operators,
+    longest: longest::Longest,
     workers: workers::Workers,
     jobs: jobs::Jobs,
     wheel: wheel::Wheel,
@@ -230,6 +232,7 @@ impl Scheduler {
             random,
             chains: chains::Chains::default(),
             operators: operators::Operators::default(),
+            longest: longest::Longest::default(),
             workers: workers::Workers::default(),
             jobs: jobs::Jobs::new(hash_seed),
             wheel: wheel::Wheel::default(),
@@ -284,9 +287,10 @@ impl Scheduler {
         ms.into_iter().chain(delayed).min()
     }
 
-    /// The longest deadline of all chains that are defined, in milliseconds; 0: there is none.
-    pub fn longest_deadline_ms(&self) -> u64 {
-        self.chains.longest_deadline_ms()
+    /// The longest deadline of all chains that are defined and all jobs in flight, in milliseconds;
+    /// 0: there is none.
+    pub fn longest_deadline_ms(&mut self, now: Now) -> u64 {
+        self.chains.longest_deadline_ms().max(self.longest.at(now.mono_ms()))
     }
 
     /// The encoding of a chain that a job here runs, for workers that ask.

@@ -51,10 +51,18 @@ pub enum Identity {
         /// The id.
         job: JobId,
     },
-    /// From an idempotency key.
+    /// From an idempotency key. It stands for one job whatever the chain's `key` finds: that may
+    /// be set anew, or find something else in another input.
     Key {
         /// The key.
         idempotency: String,
+        /// Chooses the home partition.
+        routing: Option<String>,
+    },
+    /// From the name of one submission, which comes again as it was.
+    Request {
+        /// The name.
+        request: String,
         /// Chooses the home partition.
         routing: Option<String>,
     },
@@ -110,8 +118,8 @@ impl Scheduler {
         out: &mut Vec<Effect>,
     ) -> Result<(), Refused> {
         match self.admit(now, &submission) {
-            Ok(Admitted::New { job, keyed, chain }) => {
-                self.start(now, submission, job, keyed, chain, out);
+            Ok(Admitted::New { job, keyed, chain, asks }) => {
+                self.start(now, submission, (job, keyed, asks), chain, out);
                 Ok(())
             }
             Ok(Admitted::Running(key)) => {
@@ -159,11 +167,12 @@ impl Scheduler {
             return Ok(Admitted::Elsewhere { job, pointer });
         }
         self.check_room(bytes)?;
-        if !matches!(submission.source, Source::Queue { again: true, .. }) {
+        let asks = asks_first(&submission.source, keyed, &chain);
+        if !asks {
             let Self { workers, operators, plan, .. } = self;
             balance::plan(workers, operators, &chain, plan)?;
         }
-        Ok(Admitted::New { job, keyed, chain })
+        Ok(Admitted::New { job, keyed, chain, asks })
     }
 
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), Fault> {
@@ -183,8 +192,7 @@ impl Scheduler {
         &mut self,
         now: Now,
         submission: Submission,
-        id: JobId,
-        keyed: bool,
+        (id, keyed, asks): (JobId, bool, bool),
         chain: Arc<Ready>,
         out: &mut Vec<Effect>,
     ) {
@@ -199,7 +207,6 @@ impl Scheduler {
         };
         let asked_ms = asked_ms.min(most_ms);
         let queued = matches!(submission.source, Source::Queue { .. });
-        let again = matches!(submission.source, Source::Queue { again: true, .. });
         let keep_ms = if queued {
             Some(limit::OUTCOME_SUBMIT_MS)
         } else {
@@ -222,7 +229,8 @@ impl Scheduler {
             Source::Enqueue(_) => {}
         }
         let key = self.jobs.insert(job);
-        if again {
+        self.longest.begins(now_ms, asked_ms);
+        if asks {
             self.ask_home(now, key, out);
         } else {
             self.publish(now, key, out);
@@ -283,10 +291,27 @@ impl Scheduler {
 }
 
 enum Admitted {
-    New { job: JobId, keyed: bool, chain: Arc<Ready> },
+    /// `asks`: its home is asked first whether it has ended already.
+    New {
+        job: JobId,
+        keyed: bool,
+        chain: Arc<Ready>,
+        asks: bool,
+    },
     Running(JobKey),
     ForQueue(JobId),
-    Elsewhere { job: JobId, pointer: String },
+    Elsewhere {
+        job: JobId,
+        pointer: String,
+    },
+}
+
+/// Whether the home has to say that a job has not ended yet before it is run. Otherwise it says so
+/// when the job commits. What is written at once is written by then.
+fn asks_first(source: &Source, keyed: bool, chain: &Ready) -> bool {
+    let queued = matches!(source, Source::Queue { .. });
+    let again = matches!(source, Source::Queue { again: true, .. });
+    again || (chain.writes_at_once() && (keyed || queued))
 }
 
 /// An answer to a caller.

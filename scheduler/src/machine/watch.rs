@@ -268,10 +268,12 @@ fn dismiss_callers(job: &mut Job, now_ms: u64, out: &mut Vec<Effect>) {
 /// Why a job ends at its deadline: a limit that held it up until then is what its caller is told.
 fn deadline_fault(job: &Job) -> Fault {
     let full = job.trouble.as_ref().is_some_and(|trouble| trouble.code == Code::TooBusy);
+    let at_once = job.chain.as_ref().is_some_and(|chain| chain.writes_at_once());
     let message = format!(
-        "the deadline of job `{}` passed after {} attempts; it changed nothing{}",
+        "the deadline of job `{}` passed after {} attempts; {}{}",
         job.id,
         job.attempts,
+        if at_once { "what its steps have written stays" } else { "it changed nothing" },
         last_trouble(job)
     );
     Fault::new(if full { Code::TooBusy } else { Code::Deadline }, message)

@@ -3,7 +3,9 @@ use bytes::Bytes;
 use catena_protocol::chain::Service;
 use catena_protocol::clock::Now;
 use catena_protocol::message::assign::Reply;
+use catena_protocol::message::commit::End;
 use catena_protocol::message::finish::Answer;
+use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::{Code, JobId, Name, Timestamp, limit};
 use catena_scheduler::machine::{
     Called, Effect, Identity, Input, Scheduler, Settings, Source, Submission,
@@ -232,6 +234,63 @@ fn keys_choose_the_home_and_the_same_key_is_the_same_job() {
     assert_eq!(step.assignment.job.home(), home);
     assert!(step.assignment.record_ms.is_some(), "a keyed job records its outcome");
     let source = Source::Run(Reply::Batch("another".into()));
-    rig.submit(Submission { identity: keyed, source, ..by_pointer });
+    rig.submit(Submission { identity: keyed, source, ..by_pointer.clone() });
     assert_eq!(rig.steps().len(), 0, "it is in flight already");
+    // Without a routing key it stands for itself, whatever is in the input and in the definition.
+    let alone = Identity::Key { idempotency: "order-2".into(), routing: None };
+    rig.submit(Submission { identity: alone.clone(), ..by_pointer.clone() });
+    assert_eq!(rig.step().assignment.job, JobId::keyed(order(2), "shop", None, "order-2"));
+    let input = Bytes::from_static(br#"{"customer":"eve"}"#);
+    rig.submit(Submission { identity: alone, input, ..by_pointer.clone() });
+    assert_eq!(rig.steps().len(), 0, "it is in flight already");
+    // The name of a submission is nobody else's.
+    let named = Identity::Request { request: "order-2".into(), routing: None };
+    rig.submit(Submission { identity: named.clone(), ..by_pointer.clone() });
+    assert_eq!(rig.step().assignment.job.home(), home);
+    rig.submit(Submission { identity: named, ..by_pointer });
+    assert_eq!(rig.steps().len(), 0, "it is in flight already");
+}
+
+/// The partition of an order's idempotency key.
+fn order(number: u32) -> u16 {
+    catena_protocol::partition(&format!("order-{number}"), 64)
+}
+
+#[test]
+fn what_takes_effect_at_once_is_asked_about_first_if_it_may_have_been_before() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let latest = r#"{"steps":["writing"],"isolation":"latest"}"#;
+    let definition = catena_protocol::chain::Definition::parse(latest).unwrap();
+    let name = Name::new("count").unwrap();
+    rig.input(Input::Chain { name: name.clone(), revision: 1, definition: Some(Ok(definition)) });
+    let submission =
+        |identity| Submission { called: Called::Named(name.clone()), identity, ..run(1, "") };
+    rig.submit(submission(Identity::Random { routing: None }));
+    assert_eq!((rig.steps().len(), rig.asks().len()), (1, 0), "nobody has sent it before");
+    let keyed = Identity::Key { idempotency: "order-1".into(), routing: None };
+    let known = JobId::keyed(order(1), "count", None, "order-1");
+    rig.submit(submission(keyed.clone()));
+    assert_eq!((rig.steps().len(), rig.asks()), (0, vec![Ask::Outcome(known)]));
+    let outcome = rig.outcome(known, End::Committed(Bytes::from_static(b"7").into()));
+    rig.told(known, Tell::Outcome(Some(outcome)));
+    assert_eq!(rig.answers().len(), 1);
+    rig.submit(submission(keyed));
+    assert_eq!(rig.asks().len(), 1);
+    rig.told(known, Tell::Outcome(None));
+    assert_eq!(rig.step().assignment.job, known);
+    let source = Source::Queue { token: 1, again: false, stored_ms: WALL_US / 1_000 };
+    let queued = Identity::Given { job: job(5), keyed: false };
+    rig.submit(Submission { source, ..submission(queued) });
+    assert_eq!((rig.steps().len(), rig.asks()), (0, vec![Ask::Outcome(job(5))]));
+}
+
+#[test]
+fn deadlines_of_jobs_in_flight_are_told_like_those_of_chains() {
+    let mut rig = Rig::new();
+    rig.worker("w", 100);
+    let before = rig.longest_deadline_ms();
+    let source = Source::Queue { token: 1, again: false, stored_ms: WALL_US / 1_000 };
+    rig.submit(Submission { deadline_ms: 1_800_000, source, ..run(1, "pure") });
+    assert_eq!((before, rig.longest_deadline_ms()), (0, 1_800_000));
 }

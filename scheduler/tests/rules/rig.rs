@@ -236,6 +236,10 @@ impl Rig {
     }
 
     /// Steps outstanding on all workers.
+    pub(crate) fn longest_deadline_ms(&mut self) -> u64 {
+        self.scheduler.longest_deadline_ms(self.now)
+    }
+
     pub(crate) fn outstanding(&self) -> u32 {
         self.scheduler.workers().iter().map(|load| load.outstanding).sum()
     }

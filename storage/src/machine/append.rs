@@ -47,6 +47,8 @@ pub(super) struct Frame {
     pub(super) acks: BTreeSet<u16>,
     /// What is told to others when the frame is durable.
     pub(super) lines: Vec<(NodeId, Line)>,
+    /// About how long it is.
+    bytes: usize,
 }
 
 /// The records of one partition in a frame.
@@ -67,6 +69,11 @@ impl Frame {
 impl Frames {
     pub(super) fn new() -> Self {
         Self { sent: VecDeque::new(), open: Frame::new(1), entries: Vec::new(), bytes: 0 }
+    }
+
+    /// Bytes that are not durable yet.
+    pub(super) fn unsynced(&self) -> usize {
+        self.bytes + self.sent.iter().map(|frame| frame.bytes).sum::<usize>()
     }
 
     fn add(&mut self, entry: Entry, bytes: usize) {
@@ -161,8 +168,8 @@ impl<C> Node<C> {
             return;
         }
         let number = self.frames.open.number;
-        let frame = std::mem::replace(&mut self.frames.open, Frame::new(number + 1));
-        self.frames.bytes = 0;
+        let mut frame = std::mem::replace(&mut self.frames.open, Frame::new(number + 1));
+        frame.bytes = std::mem::take(&mut self.frames.bytes);
         let entries = std::mem::take(&mut self.frames.entries);
         self.push_frame(now, &frame, out);
         if self.has(Bug::AckBeforeSync) {

@@ -14,6 +14,9 @@ const STRUCK_OFF: usize = 2_048;
 
 /// Further pieces of a copy are asked for when so many batches are before the last one at most.
 const MOST_BATCHES: u64 = 4;
+/// What others need behind copies that they take makes the log in memory at most so many times as
+/// long as its share. Whoever is slower than that begins anew.
+const MOST_PINNED: usize = 4;
 /// Updates that are kept in one piece: a longer list would be copied as it grows.
 const PIECE: usize = 1_024;
 
@@ -123,11 +126,18 @@ impl<C> Node<C> {
         out.push(Effect::Apply { batch, changes: pieces });
     }
 
-    /// Whether the state has so much to take in that what others decide must wait. A primary counts
-    /// all that it keeps; a follower must count only what is committed: what is not may wait for
-    /// just the record that it would refuse.
-    pub(super) const fn is_overdue(&self) -> bool {
-        self.applying.bytes >= self.settings.pending_bytes && !self.has(Bug::TakeWithoutEnd)
+    /// Whether this node's disk has so much to take in, as log or as state, that what others decide
+    /// must wait. A primary counts all that it keeps; a follower must count only what its own disk is
+    /// to blame for: the rest may wait for just the record that it would refuse.
+    pub(super) fn is_overdue(&self) -> bool {
+        let most = self.settings.pending_bytes;
+        let much = self.applying.bytes >= most || self.frames.unsynced() >= most;
+        much && !self.has(Bug::TakeWithoutEnd)
+    }
+
+    /// Whether the state has all that it was given.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.applying.last == self.applying.done
     }
 
     /// Adds a piece of a copied state, behind what has gathered.
@@ -186,6 +196,7 @@ impl<C> Node<C> {
         }
         let until = partition.may_shorten(now);
         partition.tail.shorten(until, share);
+        partition.tail.shorten(index, share.saturating_mul(MOST_PINNED));
         true
     }
 

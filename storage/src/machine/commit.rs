@@ -78,12 +78,15 @@ impl<C> Node<C> {
         self.admit_write(now)?;
         let keep_ms = kept_ms(commit);
         let now_ms = self.clock.read(now.wall_us).0 / 1000;
-        let age_ms = commit.job.submitted_ms().map_or(0, |at| now_ms.saturating_sub(at));
+        // An id that stands for a key does not say its age. The attempt is as old as its snapshot.
+        let begun_ms = (commit.snapshot != Timestamp::ZERO).then_some(commit.snapshot.0 / 1_000);
+        let since_ms = commit.job.submitted_ms().or(begun_ms);
+        let age_ms = since_ms.map_or(0, |at| now_ms.saturating_sub(at));
         if age_ms > keep_ms {
             return Err(Tell::Fault(Fault::new(
                 Code::Deadline,
                 format!(
-                    "the job was submitted {age_ms} ms ago and outcomes of its kind are kept for \
+                    "the job was begun {age_ms} ms ago and outcomes of its kind are kept for \
                      {keep_ms} ms, so it may have ended before; nothing was recorded; submit it anew"
                 ),
             )));

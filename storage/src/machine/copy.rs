@@ -27,7 +27,8 @@ use std::collections::BTreeMap;
 
 /// The same piece is asked for again after this.
 const PIECE_AGAIN_US: u64 = 200_000;
-/// The log behind a copy stays for so long after the last piece was asked for.
+/// The log behind a copy stays for so long after the last piece was asked for, unless that makes it
+/// far longer than it should be.
 const PIN_US: u64 = 10_000_000;
 
 /// A copy that is being taken over.
@@ -189,9 +190,9 @@ impl<C> Node<C> {
             return Ok(());
         }
         let waits = self.has(Bug::CopyAwaitsState);
-        if from.is_none() && self.gathered.touched.contains(&number) && !waits {
+        if from.is_none() && self.gathered.touched.contains(&number) && self.is_idle() && !waits {
             // What is only in the log here may be what the other one stands for already: it would
-            // wait for that until the state has it.
+            // wait for that until the state has it. It asks again, so a batch at a time will do.
             self.apply_gathered(out);
         }
         let partition = &mut self.partitions[usize::from(number)];
@@ -201,9 +202,11 @@ impl<C> Node<C> {
         }
         let until_us = now.mono_us + PIN_US;
         partition.pins.retain(|_, (_, until_us)| *until_us > now.mono_us);
-        let mark = match (partition.pins.get(to), &from) {
+        let pinned = partition.pins.get(to).map(|(mark, _)| mark);
+        let whole = |mark: &&Mark| partition.tail.position(mark.applied.index).is_some();
+        let mark = match (pinned.filter(whole), &from) {
             (_, None) => partition.applied.clone(),
-            (Some((mark, _)), Some(_)) => mark.clone(),
+            (Some(mark), Some(_)) => mark.clone(),
             (None, Some(_)) => {
                 // Without the log behind it a copy is of no use: it has to begin anew.
                 let base = partition.tail.base();

@@ -17,6 +17,9 @@ const SETTLED_US: u64 = 2_000_000;
 /// Whoever was silent for longer has to settle anew.
 const SILENT_US: u64 = 1_000_000;
 
+/// What was known of a disk that was silent for longer goes when its node has another.
+const FORGOTTEN_US: u64 = 60_000_000;
+
 /// What is known of another storage node.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -29,11 +32,14 @@ pub(super) struct Seen {
 pub(super) type Others = BTreeMap<Member, Seen>;
 
 impl<C> Node<C> {
-    /// Takes note of a sender. False: it is this node itself, or an earlier process of another.
+    /// Takes note of a sender. False: it is this node itself, an earlier process of another, or
+    /// nobody of this cluster.
     fn hear(&mut self, now: Now, from: &Sender) -> bool {
-        if from.member == self.settings.me {
+        let is_founder = self.settings.founders.iter().any(|f| f.node == from.member.node);
+        if from.member == self.settings.me || !is_founder {
             return false;
         }
+        self.forget_old_disks(now, &from.member);
         let new = Seen { boot: from.boot, heard_us: now.mono_us, since_us: now.mono_us };
         let seen = self.others.entry(from.member.clone()).or_insert_with(|| new.clone());
         if from.boot < seen.boot {
@@ -44,6 +50,16 @@ impl<C> Node<C> {
         }
         seen.heard_us = now.mono_us;
         true
+    }
+
+    /// Of a node that comes with one new disk after the other, those are forgotten that have been
+    /// silent for long.
+    fn forget_old_disks(&mut self, now: Now, member: &Member) {
+        if !self.others.contains_key(member) {
+            self.others.retain(|other, seen| {
+                other.node != member.node || seen.heard_us + FORGOTTEN_US > now.mono_us
+            });
+        }
     }
 
     /// Whether somebody was there without a break for some time.

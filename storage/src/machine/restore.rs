@@ -289,7 +289,7 @@ impl<C> Node<C> {
         }
         self.close_frame(now, out);
         self.beat_us = now.mono_us;
-        self.retention.start(now);
+        self.retention.begin(now);
         self.set_deadline(now);
         Ok(())
     }

@@ -12,6 +12,9 @@ use catena_protocol::limit::{DEADLINE_MAX_MS, RETENTION_MARGIN_MS};
 
 /// Time between two moments at which the state is told.
 const EVERY_US: u64 = 1_000_000;
+/// After its start a node keeps what any chain may need until it has heard a scheduler, or for so
+/// long.
+const UNHEARD_US: u64 = 3_000_000;
 
 /// What is kept for how long.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +25,24 @@ pub(super) struct Retention {
     /// microseconds.
     longest_ms: u64,
     heard_us: u64,
+    began_us: u64,
 }
 
 impl Retention {
     /// Nothing is forgotten before the node has begun.
     pub(super) const fn new() -> Self {
-        Self { next_us: u64::MAX, longest_ms: 0, heard_us: 0 }
+        Self { next_us: u64::MAX, longest_ms: 0, heard_us: 0, began_us: 0 }
     }
 
-    pub(super) const fn start(&mut self, now: Now) {
+    /// The node has begun.
+    pub(super) const fn begin(&mut self, now: Now) {
+        self.began_us = now.mono_us;
         self.next_us = now.mono_us + EVERY_US;
+    }
+
+    /// Whether schedulers may be there that have not been heard yet, with longer deadlines.
+    const fn is_unheard(self, now: Now) -> bool {
+        self.longest_ms == 0 && now.mono_us < self.began_us + UNHEARD_US
     }
 
     pub(super) const fn deadline_us(self) -> u64 {
@@ -50,8 +61,9 @@ impl Retention {
     }
 
     /// How long old versions are kept, in milliseconds.
-    fn keeps_ms(self, settings: &Settings) -> u64 {
-        match self.longest_ms {
+    fn keeps_ms(self, now: Now, settings: &Settings) -> u64 {
+        let longest_ms = if self.is_unheard(now) { DEADLINE_MAX_MS } else { self.longest_ms };
+        match longest_ms {
             0 => settings.retention_ms,
             longest_ms => settings.retention_ms.max(longest_ms + RETENTION_MARGIN_MS),
         }
@@ -61,7 +73,8 @@ impl Retention {
 impl<C> Node<C> {
     /// The oldest time that can be read. Never falls.
     pub(super) fn horizon(&mut self, now: Now) -> Timestamp {
-        let kept = self.clock.read(now.wall_us).minus_ms(self.retention.keeps_ms(&self.settings));
+        let kept =
+            self.clock.read(now.wall_us).minus_ms(self.retention.keeps_ms(now, &self.settings));
         self.horizon = self.horizon.max(kept);
         self.horizon
     }
@@ -71,7 +84,7 @@ impl<C> Node<C> {
         if now.mono_us < self.retention.next_us {
             return;
         }
-        self.retention.start(now);
+        self.retention.next_us = now.mono_us + EVERY_US;
         self.tell_horizon(now);
     }
 

@@ -8,6 +8,7 @@
 //! Deliberately unknown here: when the step ends and what becomes of its effects.
 
 use super::Store;
+use super::at_once::Written;
 use super::payload;
 use super::write_buffer::{Own, WriteBuffer};
 use bytes::Bytes;
@@ -18,7 +19,6 @@ use catena_protocol::message::write::{Change, Condition};
 use catena_protocol::{Blob, Code, Fault, JobId, Key, Name, Timestamp, limit};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a context is made of: the job, and how far it has come.
@@ -66,8 +66,8 @@ pub(super) struct Shared {
     store: Arc<dyn Store>,
     /// None once the step has ended.
     buffer: Mutex<Option<WriteBuffer>>,
-    /// Writes made at once so far; with the job and the step it names each of them.
-    pub(super) ordinal: AtomicU32,
+    /// Writes made at once so far.
+    pub(super) written: Written,
 }
 
 impl Context {
@@ -75,9 +75,9 @@ impl Context {
     pub fn open(opening: Opening, store: Arc<dyn Store>) -> Self {
         let Opening { job, chain, step, effect, isolation, snapshot, trace, effects } = opening;
         let buffer = Mutex::new(Some(WriteBuffer::new(effects)));
-        let ordinal = AtomicU32::new(0);
+        let written = Written::default();
         let shared =
-            Shared { job, chain, step, effect, isolation, snapshot, trace, store, buffer, ordinal };
+            Shared { job, chain, step, effect, isolation, snapshot, trace, store, buffer, written };
         Self { shared: Arc::new(shared), settings: None }
     }
 

@@ -29,18 +29,24 @@ async fn steps_of_both(platform: &Platform) {
     .await;
 }
 
+/// A chain that writes at once, and goes on for a while then.
+const AT_ONCE: &str = r#"{"isolation":"latest","steps":[
+    {"operator":"increment","settings":{"key":"at-once"}},
+    {"operator":"sleep","settings":{"for":"400ms"}},"trim"]}"#;
+
 /// Jobs in the middle of which something happens to a worker: all end in time, once.
 async fn survive(happens: impl AsyncFnOnce(Process) -> Option<Process>) {
     let platform = Platform::of(2, 1).await;
     let process = second_worker(&platform).await;
     platform.chain("slow", &counting("slow", "400ms")).await;
+    platform.chain("at-once", AT_ONCE).await;
     let client = Client::connect(platform.nats.settings()).await.unwrap();
     let began = Instant::now();
-    let jobs = (0..JOBS).map(|n| {
+    let jobs = (0..2 * JOBS).map(|n| {
         let client = client.clone();
-
+        let chain = ["slow", "at-once"][n / JOBS];
         tokio::spawn(async move {
-            let run = client.run("slow", n.to_string()).timeout(Duration::from_secs(20));
+            let run = client.run(chain, n.to_string()).timeout(Duration::from_secs(20));
             run.await.map(|result| result.text().unwrap().to_owned())
         })
     });
@@ -61,7 +67,9 @@ async fn survive(happens: impl AsyncFnOnce(Process) -> Option<Process>) {
         steps_of_both(&platform).await;
         frozen.kill().await;
     }
-    assert_eq!(platform.number("slow").await, 2 * i64::try_from(JOBS).unwrap());
+    let jobs = i64::try_from(JOBS).unwrap();
+    assert_eq!(platform.number("slow").await, 2 * jobs);
+    assert_eq!(platform.number("at-once").await, jobs);
     platform.still_works().await;
     platform.stop().await;
 }

@@ -160,10 +160,12 @@ impl World {
     }
 
     pub(super) fn scheduler_beats(&mut self, at: usize) {
-        let post = &self.platform.schedulers[at];
-        let Some(life) = &post.life else { return };
+        let at_us = self.at_us;
+        let post = &mut self.platform.schedulers[at];
+        let now = post.now(at_us);
+        let Some(life) = &mut post.life else { return };
         let jobs = u32::try_from(life.at.machine.jobs()).unwrap_or(u32::MAX);
-        let longest_ms = life.at.machine.longest_deadline_ms();
+        let longest_ms = life.at.machine.longest_deadline_ms(now);
         let load = Load::Scheduler { jobs, longest_ms };
         let (node, boot, draining) = (post.id.clone(), life.boot, life.draining);
         let heartbeat = Box::new(Heartbeat { node, boot, draining, load });

@@ -192,6 +192,34 @@ async fn latest_takes_effect_at_once_and_a_second_attempt_is_the_same_request() 
 }
 
 #[tokio::test]
+async fn what_another_attempt_writes_in_another_order_is_the_same() {
+    let store = MemoryStore::with(&[]);
+    let latest = || Opening { isolation: Isolation::Latest, ..opening() };
+    let names = async |order: [&str; 4]| -> Vec<_> {
+        let job = with(latest(), &store);
+        for key in order {
+            job.add(key, 1).await.unwrap();
+        }
+        let written = store.writes.lock().unwrap().drain(..).collect::<Vec<_>>();
+        let mut names: Vec<_> =
+            written.into_iter().map(|write| (write.mutation.key, write.request)).collect();
+        names.sort();
+        names
+    };
+    let first = names(["a", "b", "a", "c"]).await;
+    assert_eq!(names(["c", "a", "b", "a"]).await, first);
+    let mut ids: Vec<_> = first.iter().map(|(_, request)| request).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "each its own");
+    let job = with(latest(), &store);
+    for number in 0..SET_KEYS {
+        job.add(&format!("k{number}"), 1).await.unwrap();
+    }
+    assert_eq!(code(job.add("one-more", 1).await), Code::TooLarge);
+    job.add("k7", 1).await.unwrap();
+}
+
+#[tokio::test]
 async fn faults_of_the_store_are_passed_on() {
     let store = MemoryStore::with(&[]);
     *store.broken.lock().unwrap() = true;
