@@ -193,6 +193,8 @@ impl Plan {
     /// partitions are not handed over any more: with that lines are forgotten.
     fn hot(&mut self) {
         self.jobs(&[]);
+        self.intents = 16_384;
+        self.pending_bytes = 1_000_000;
         self.hot = true;
         self.jobs_from_us = 4_000_000;
         self.load.lists = 1;

@@ -27,7 +27,7 @@ fn other_seeds_and_other_rules_have_other_traces() {
     let mut plan = Plan::of(1);
     plan.faults_us = 5_000_000;
     plan.operations = 100;
-    plan.bug = Some(Bug::DirtyRead);
+    plan.bug = Some(Bug::AckBeforeSync);
     let with_bug = run(plan, true).trace;
     assert!(with_bug != trace(1), "a bug that is put back must be in what runs");
 }

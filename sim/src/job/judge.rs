@@ -5,7 +5,7 @@ use catena_history::{Fate, Level, Transaction, check_mixed};
 use std::collections::BTreeMap;
 
 const SNAPSHOT: &str = "5: all reads of a job are at its one snapshot";
-const SERIAL: &str = "5: serializable jobs have a serial order";
+const SERIAL: &str = "5: jobs have the order that they were promised";
 const FIRST: &str = "5: of two jobs that replace the same record unseen, the first wins";
 const PRESENT: &str = "6: what was acknowledged is seen by whoever looks afterwards";
 const TOTAL: &str = "5: what is moved between accounts is neither lost nor made";
