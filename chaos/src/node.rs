@@ -26,8 +26,8 @@ pub(crate) struct Node {
     pub(crate) role: Role,
     pub(crate) process: Process,
     pub(crate) proxy: Proxy,
-    /// Only of a storage node, and only where it can be mounted.
-    pub(crate) disk: Option<SmallDisk>,
+    /// Of one storage node, and only where it can be mounted; else why there is none.
+    pub(crate) disk: Result<SmallDisk, String>,
     programs: Programs,
     folder: PathBuf,
 }
@@ -46,7 +46,11 @@ impl Node {
         let id = id(role, roles[..number].iter().filter(|before| **before == role).count());
         let data = folder.join(&id);
         std::fs::create_dir_all(&data)?;
-        let disk = if number == SMALL_DISK { SmallDisk::mount(&data).ok() } else { None };
+        let disk = match number {
+            SMALL_DISK => SmallDisk::mount(&data)
+                .map_err(|error| format!("no file system can be mounted here: {error}")),
+            _ => Err("it has no disk of its own".to_owned()),
+        };
         let proxy = Proxy::start(nats).await?;
         let command = Command::new(program(role, programs)?);
         let command = command_of(command, role, &id, programs, folder, &proxy);

@@ -84,7 +84,9 @@ impl Cluster {
             }
             Fault::NatsStop => self.signal_nats("CONT").await?,
             Fault::DiskFull => {
-                self.struck(blow).filter_map(|n| n.disk.as_ref()).try_for_each(|d| d.empty())?;
+                self.struck(blow)
+                    .filter_map(|n| n.disk.as_ref().ok())
+                    .try_for_each(|d| d.empty())?;
                 self.start_again(blow).await?;
             }
             Fault::Kill
@@ -167,10 +169,10 @@ impl Cluster {
 
     async fn fill_disk(&mut self, blow: &Blow) -> Result<Struck, Failure> {
         for number in &blow.nodes {
-            let Some(disk) = &self.nodes[*number].disk else {
-                return Ok(Struck::Skipped("no file system can be mounted here".to_owned()));
-            };
-            disk.fill()?;
+            match &self.nodes[*number].disk {
+                Ok(disk) => disk.fill()?,
+                Err(why) => return Ok(Struck::Skipped(why.clone())),
+            }
             // What it has reserved of the disk may be enough for as long as this lasts.
             self.ends_badly(*number, "has a full disk").await?;
         }

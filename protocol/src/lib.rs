@@ -23,5 +23,5 @@ pub use clock::Timestamp;
 pub use codec::Blob;
 pub use fault::{Code, Fault};
 pub use id::{AttemptId, ChainHash, ClusterId, DiskId, JobId, Name, NodeId, RequestId};
-pub use key::{Key, partition};
+pub use key::{Key, partition, tag};
 pub use placement::Member;

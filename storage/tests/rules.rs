@@ -16,7 +16,7 @@ use catena_protocol::message::store::{Ask, Tell};
 use catena_protocol::message::write::{Change, Condition, Mutation, Written};
 use catena_protocol::placement::Member;
 use catena_protocol::{AttemptId, Code, DiskId, Fault, JobId, Timestamp};
-use catena_storage::machine::{Input, Node, Settings};
+use catena_storage::machine::{Event, Input, Node, Settings};
 use catena_storage::state::{Changes, Mark, MemoryState, StateWriter};
 use rig::{
     PARTITIONS, Rig, START_US, but, commit, effects, job, key, put, read, record, request, scan,
@@ -191,6 +191,15 @@ fn conflicts_depend_on_the_isolation() {
     assert!(!end(&[], &[], vec![("x", Change::Add(1))], Serializable), "adding collides never");
     assert!(end(&["x"], &[], vec![("x", Change::Add(1))], Serializable), "but it was read");
     assert!(!end(&[], &[], vec![], Serializable));
+    let prefixes: Vec<&str> = rig.events.iter().filter_map(conflicts).collect();
+    assert_eq!(prefixes, ["x", "x", "x", "{}:1", "{}:1", "x"], "each is counted by its prefix");
+}
+
+fn conflicts(event: &Event) -> Option<&str> {
+    match event {
+        Event::Conflicts { prefix, .. } => Some(prefix),
+        _ => None,
+    }
 }
 
 #[test]

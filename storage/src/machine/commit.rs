@@ -248,9 +248,7 @@ impl<C> Node<C> {
 
     /// A job has lost against another one.
     pub(super) fn count_conflict(&self, home: u16, key: &Key, out: &mut Vec<Effect<C>>) {
-        let text = key.as_str();
-        let end = text.find([':', '/', '.', '}']).map_or(text.len(), |at| at + 1);
-        let prefix = text[..end].to_owned();
+        let prefix = super::prefix::prefix(key);
         out.push(Effect::Event(Event::Conflicts { partition: home, prefix }));
     }
 }

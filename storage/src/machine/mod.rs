@@ -44,6 +44,7 @@ mod outcome;
 mod packed;
 mod partition;
 mod pending;
+mod prefix;
 mod prepare;
 mod read;
 mod read_marks;
