@@ -1,6 +1,7 @@
 //! A whole cluster in this process, for `catena dev`, the demo, benchmarks and tests.
 
 use crate::failure::Failure;
+use crate::program;
 use catena_link::{Link, Settings, close, connect};
 use catena_nats_server::{NatsServer, Options};
 use catena_protocol::NodeId;
@@ -29,6 +30,9 @@ pub struct Plan {
     pub workers: usize,
     /// What the workers can run.
     pub registry: Registry,
+    /// One storage node that runs in a process of its own, so that [`Cluster::kill_service`] is a
+    /// SIGKILL: its id, and the program `catena`. Only with a NATS server that is started for it.
+    pub apart: Option<(String, PathBuf)>,
 }
 
 impl Plan {
@@ -42,6 +46,7 @@ impl Plan {
             schedulers: 1,
             workers: 2,
             registry: Registry::built_in(),
+            apart: None,
         }
     }
 }
@@ -53,6 +58,7 @@ pub struct Cluster {
     nats: Option<NatsServer>,
     /// The storage nodes that found it, whether they run or not.
     founders: Vec<NodeId>,
+    apart: Option<(String, PathBuf)>,
     services: Vec<Running>,
 }
 
@@ -87,7 +93,8 @@ impl Cluster {
         };
         let named = |n| NodeId::new(format!("storage-{n}")).map_err(Failure::usage);
         let founders = (1..=plan.storage).map(named).collect::<Result<Vec<_>, _>>()?;
-        let mut cluster = Self { settings, nats, founders, services: Vec::new() };
+        let apart = plan.apart.filter(|_| nats.is_some());
+        let mut cluster = Self { settings, nats, founders, apart, services: Vec::new() };
         for id in cluster.founders.clone() {
             cluster.add_storage(id.as_str(), plan.data.join(id.as_str()))?;
         }
@@ -107,6 +114,14 @@ impl Cluster {
     /// # Errors
     /// If `id` is no node id. One that is not of the plan ends at once.
     pub fn add_storage(&mut self, id: &str, data: PathBuf) -> Result<(), Failure> {
+        let apart = self.apart.as_ref().filter(|(apart, _)| apart == id);
+        if let (Some((_, path)), Some(url)) = (apart, &self.settings.url) {
+            let (command, founders) = (program::at(path, url), self.founders.clone());
+            return self.add(Role::Storage, id, move |id, shutdown| async move {
+                let child = program::storage(command, &id, &founders, &data);
+                program::supervised(child.map_err(|e| e.to_string())?, shutdown).await
+            });
+        }
         let settings = self.settings.clone();
         let founders = Some(catena_storage::Founders::Named(self.founders.clone()));
         self.add(Role::Storage, id, move |id, shutdown| async move {
@@ -199,7 +214,7 @@ impl Cluster {
         }
     }
 
-    /// Ends one service without warning, as a crash would.
+    /// Ends one service without warning, as a crash would; one that runs apart with SIGKILL.
     ///
     /// # Errors
     /// If there is none of this id.

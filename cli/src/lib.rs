@@ -17,6 +17,7 @@ mod edge;
 mod failure;
 mod input;
 mod output;
+mod program;
 mod progress;
 mod services;
 

@@ -71,6 +71,7 @@ impl Platform {
             workers: WORKERS,
             storage: 3,
             registry: registry(),
+            apart: Some((VICTIM.to_owned(), env!("CARGO_BIN_EXE_catena").into())),
             ..Plan::new(folder.path())
         };
         let cluster = Cluster::start(plan).await.unwrap();

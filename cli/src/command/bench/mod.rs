@@ -19,7 +19,6 @@ mod floor;
 mod leaders;
 mod median;
 mod platform;
-mod program;
 mod replicated;
 mod report;
 mod soak;

@@ -1,8 +1,8 @@
 //! Storage nodes as processes of their own, of this same program, so that a kill is a kill.
 
 use super::leaders::Leaders;
-use super::program::program;
 use crate::failure::Failure;
+use crate::program::{self, program};
 use crate::services::services;
 use async_nats::Subscriber;
 use catena_link::{Link, Settings, connect};
@@ -12,7 +12,6 @@ use catena_protocol::{NodeId, codec};
 use futures_util::future::select_all;
 use futures_util::{FutureExt, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
@@ -80,21 +79,10 @@ impl StorageNodes {
 
     /// Starts a node that does not run, with the data that it has.
     pub(crate) fn start_node(&mut self, id: &NodeId) -> Result<(), Failure> {
-        let mut command = program(&self.url)?;
-        if self.ids.len() > 1 {
-            let members: Vec<&str> = self.ids.iter().map(NodeId::as_str).collect();
-            command.env("CATENA_MEMBERS", members.join(","));
-        }
         let data = self.folder.join(id.as_str());
-        command.args(["storage", "--id", id.as_str(), "--data"]).arg(data);
-        command.stderr(self.log_of(id)?);
-        self.running.insert(id.clone(), command.spawn()?);
+        let child = program::storage(program(&self.url)?, id, &self.ids, &data)?;
+        self.running.insert(id.clone(), child);
         Ok(())
-    }
-
-    fn log_of(&self, id: &NodeId) -> Result<File, Failure> {
-        let path = self.folder.join(format!("{id}.log"));
-        Ok(OpenOptions::new().create(true).append(true).open(path)?)
     }
 
     /// Kills a node with SIGKILL. Returns when the signal was sent, and when the process was gone.

@@ -1,4 +1,4 @@
-//! An accident: one storage node is cut off in the middle and comes back.
+//! An accident: one storage node is killed in the middle and comes back.
 //!
 //! Whoever shows something asks for it here; whoever owns the cluster carries it out.
 

@@ -29,9 +29,10 @@ use std::time::{Duration, Instant};
 /// Show what Catena does: start a cluster, count words, run a shop, lose a storage node, check
 /// every result.
 ///
-/// Everything runs in this process and a NATS server that is started for it (or, with --server,
-/// in subjects and buckets of their own on that one), and is gone at the end. The exit code is 1
-/// if anything found differs from what is expected.
+/// Everything runs in this process, a NATS server that is started for it, and a storage node in a
+/// process of its own, which is killed. With --server everything runs in this process, in subjects
+/// and buckets of its own on that server. All is gone at the end. The exit code is 1 if anything
+/// found differs from what is expected.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Number of workers
@@ -42,7 +43,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     schedulers: u16,
 
-    /// Number of storage nodes; of three or more one is cut off, while orders come in and again
+    /// Number of storage nodes; of three or more one is killed, while orders come in and again
     /// while keys are written
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
     storage: u16,
@@ -89,6 +90,7 @@ impl Demo {
             workers: usize::from(self.workers),
             storage: usize::from(self.storage),
             registry: shop::operators(Registry::built_in())?,
+            apart: Some((accident::VICTIM.to_owned(), std::env::current_exe()?)),
             ..Plan::new(self.data.as_deref().unwrap_or(temporary.path()))
         };
         let (accident, mut injector) = accident(plan.data.join(accident::VICTIM));
