@@ -138,7 +138,7 @@ async fn a_service_whose_reads_no_longer_hold_is_run_again() {
 async fn a_job_whose_snapshot_is_forgotten_is_run_again_on_a_new_one() {
     let mut tuned = Tuned::with(0, 1, |config| config.retention_ms = 2_000).await;
     let folder = tuned.platform.nats.folder().to_owned();
-    let arguments = ["--server", &tuned.platform.nats.url().to_owned(), "scheduler"];
+    let arguments = ["--server", tuned.platform.nats.url(), "scheduler"];
     let scheduler = Process::start(folder.join("scheduler.log"), &arguments);
     eventually(20, "a scheduler", async || {
         tuned.platform.client.request("catena.operators", "".into()).await.ok()
