@@ -51,14 +51,18 @@ pub(crate) async fn supervised(mut child: Child, mut shutdown: Shutdown) -> Resu
         ended = child.wait() => return Err(format!("its process ended: {}", said(ended))),
         () = shutdown.requested() => {}
     }
-    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    if let Some(pid) = pid {
+    if let Some(pid) = pid(&child) {
         kill_process(pid, Signal::TERM).map_err(|error| error.to_string())?;
     }
     match child.wait().await {
         Ok(status) if status.success() => Ok(()),
         ended => Err(said(ended)),
     }
+}
+
+/// Its process id, as long as it runs.
+pub(crate) fn pid(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()?).ok()?)
 }
 
 fn said(ended: io::Result<std::process::ExitStatus>) -> String {

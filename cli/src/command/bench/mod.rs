@@ -33,6 +33,7 @@ use crate::failure::Failure;
 use case::{Case, Choice, Kind};
 use catena_worker::operator::Registry;
 use clap::Args;
+use failover::How;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -82,6 +83,10 @@ pub(crate) struct Bench {
     #[arg(long)]
     nats_cluster: bool,
 
+    /// In case `failover` nodes are made to stand still (SIGSTOP) instead of killed
+    #[arg(long)]
+    pause: bool,
+
     /// How often case `failover` kills a storage node
     #[arg(long, default_value_t = 20)]
     kills: usize,
@@ -120,7 +125,8 @@ impl Bench {
             Box::pin(self.replicated(time)).await?;
         }
         if self.cases.contains(&Choice::Failover) {
-            Box::pin(failover::run(self.kills, self.json)).await?;
+            let how = if self.pause { How::Paused } else { How::Killed };
+            Box::pin(failover::run(self.kills, how, self.json)).await?;
         }
         if self.cases.contains(&Choice::Contention) {
             Box::pin(self.contention(time)).await?;

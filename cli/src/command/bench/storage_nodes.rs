@@ -11,6 +11,7 @@ use catena_protocol::subject::Role;
 use catena_protocol::{NodeId, codec};
 use futures_util::future::select_all;
 use futures_util::{FutureExt, StreamExt};
+use rustix::process::{Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -93,6 +94,24 @@ impl StorageNodes {
         child.kill().await?;
         self.leaders.died(id);
         Ok((killed, Instant::now()))
+    }
+
+    /// Makes a node stand still (SIGSTOP), as if it were cut off and frozen. Returns when.
+    pub(crate) fn pause(&mut self, id: &NodeId) -> Result<Instant, Failure> {
+        self.signal(id, Signal::STOP)?;
+        self.leaders.died(id);
+        Ok(Instant::now())
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self, id: &NodeId) -> Result<(), Failure> {
+        self.signal(id, Signal::CONT)
+    }
+
+    fn signal(&self, id: &NodeId, signal: Signal) -> Result<(), Failure> {
+        let child = self.running.get(id).and_then(program::pid);
+        let pid = child.ok_or_else(|| Failure::new(format!("`{id}` does not run")))?;
+        kill_process(pid, signal).map_err(Failure::new)
     }
 
     /// Kills all of them and waits until they are gone.

@@ -1,9 +1,10 @@
-//! Case `failover`: how long partitions take no writes when the node that leads them is killed.
+//! Case `failover`: how long partitions take no writes when the node that leads them is gone.
 //!
-//! Storage nodes are processes; the one that leads most partitions is killed with SIGKILL under a
-//! load of one write at a time on every partition. For each partition that it led the time counts
-//! from the kill until the first write is acknowledged that began after it. Then the node is
-//! started again, and the next kill waits until every node leads its share.
+//! Storage nodes are processes; the one that leads most partitions is killed with SIGKILL, or made
+//! to stand still with SIGSTOP, under a load of one write at a time on every partition. For each
+//! partition that it led the time counts from that until the first write is acknowledged that
+//! began after it. Then the node is started again, or goes on, and the next one waits until every
+//! node leads its share.
 
 mod gaps;
 mod load;
@@ -19,8 +20,15 @@ use report::Kill;
 
 const NODES: usize = 3;
 
-/// Kills so often, and prints.
-pub(crate) async fn run(kills: usize, json: bool) -> Result<(), Failure> {
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Killed,
+    Paused,
+}
+
+/// Does it so often, and prints.
+pub(crate) async fn run(kills: usize, how: How, json: bool) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let options = Options { folder: folder.path().join("nats"), port: 0, extra: String::new() };
     let server = NatsServer::start(options).await?;
@@ -35,21 +43,29 @@ pub(crate) async fn run(kills: usize, json: bool) -> Result<(), Failure> {
     );
     let mut all = Vec::with_capacity(kills);
     for number in 1..=kills {
-        let kill = fail_over(&mut nodes, &load).await?;
-        report::kill(number, &kill, json)?;
+        let kill = fail_over(&mut nodes, &load, how).await?;
+        report::kill(number, how, &kill, json)?;
         all.push(kill);
     }
-    report::all(&all, nodes.count(), json)?;
+    report::all(&all, how, nodes.count(), json)?;
     drop(load);
     nodes.stop().await?;
     server.stop().await;
     Ok(())
 }
 
-async fn fail_over(nodes: &mut StorageNodes, load: &Load) -> Result<Kill, Failure> {
+async fn fail_over(nodes: &mut StorageNodes, load: &Load, how: How) -> Result<Kill, Failure> {
     let busiest = nodes.leaders().busiest();
     let (node, led) = busiest.ok_or_else(|| Failure::new("nobody leads any partition"))?;
     let failed = load.failed();
+    if how == How::Paused {
+        let paused = nodes.pause(&node)?;
+        load.watch(Gaps::new(paused, paused, &led));
+        let gaps = load.over().await?;
+        nodes.resume(&node)?;
+        nodes.settled().await?;
+        return Ok(Kill { node: node.to_string(), gaps, failed: load.failed() - failed });
+    }
     let (killed, gone) = nodes.kill(&node).await?;
     load.watch(Gaps::new(killed, gone, &led));
     // Where there is nobody to take over, the time until it is back is what counts.

@@ -1,5 +1,6 @@
 //! Printing failovers: a line for each kill, and the sum of them.
 
+use super::How;
 use crate::command::bench::median::median;
 use crate::failure::Failure;
 use serde_json::json;
@@ -12,6 +13,15 @@ pub(crate) struct Kill {
     pub(crate) gaps: Vec<Duration>,
     /// Writes that ended with an error until all was well again.
     pub(crate) failed: u64,
+}
+
+impl How {
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 impl Kill {
@@ -29,13 +39,14 @@ fn ms(gap: &Duration) -> f64 {
     (gap.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
-/// Prints what a kill did.
-pub(crate) fn kill(number: usize, kill: &Kill, json: bool) -> Result<(), Failure> {
+/// Prints what became of it.
+pub(crate) fn kill(number: usize, how: How, kill: &Kill, json: bool) -> Result<(), Failure> {
     let (node, partitions) = (&kill.node, kill.gaps.len());
     let (median, most, failed) = (kill.median_ms(), kill.most_ms(), kill.failed);
     if json {
         return crate::output::line(json!({
             "case": "failover",
+            "how": how.said(),
             "kill": number,
             "node": node,
             "partitions": partitions,
@@ -45,8 +56,9 @@ pub(crate) fn kill(number: usize, kill: &Kill, json: bool) -> Result<(), Failure
         }));
     }
     crate::output::line(format!(
-        "kill {number:>3}: {node} led {partitions:>3} partitions; without writes: median \
-         {median:>7.1} ms, longest {most:>7.1} ms; {failed} writes failed"
+        "{number:>3}: {node}, {}, led {partitions:>3} partitions; without writes: median \
+         {median:>7.1} ms, longest {most:>7.1} ms; {failed} writes failed",
+        how.said()
     ))
 }
 
@@ -72,12 +84,13 @@ impl Times {
 }
 
 /// Prints the sum.
-pub(crate) fn all(kills: &[Kill], nodes: usize, json: bool) -> Result<(), Failure> {
+pub(crate) fn all(kills: &[Kill], how: How, nodes: usize, json: bool) -> Result<(), Failure> {
     let count = kills.len();
     let Times { median, max, partition_median } = Times::of(kills);
     if json {
         return crate::output::line(json!({
             "case": "failover",
+            "how": how.said(),
             "storage_nodes": nodes,
             "kills": count,
             "median_ms": median,
@@ -86,8 +99,9 @@ pub(crate) fn all(kills: &[Kill], nodes: usize, json: bool) -> Result<(), Failur
         }));
     }
     crate::output::line(format!(
-        "{count} kills of {nodes} storage nodes: failover median {median:.1} ms, maximum {max:.1} \
-         ms; of single partitions median {partition_median:.1} ms"
+        "{count} times one of {nodes} storage nodes was {}: failover median {median:.1} ms, maximum \
+         {max:.1} ms; of single partitions median {partition_median:.1} ms",
+        how.said()
     ))
 }
 
