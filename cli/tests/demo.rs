@@ -79,7 +79,7 @@ async fn an_interrupted_demo_leaves_nothing_behind() {
         panic!("it never became ready");
     };
     within(60, "a cluster", ready).await;
-    assert_eq!(processes_in(folder.path()), 1, "its NATS server");
+    assert_eq!(processes_in(folder.path()), 2, "its NATS server and a storage node");
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
     let ended = within(60, "its end", child.wait()).await.unwrap();
