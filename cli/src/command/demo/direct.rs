@@ -13,19 +13,22 @@ use catena_protocol::subject::Role;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+/// How often storage nodes are asked whether they are there.
+const ASKED: usize = 10;
 const AT_ONCE: usize = 32;
 /// Most keys.
 const MOST: usize = 100_000;
 
-/// Goes on for so long, and until the accident is over, if there is to be one.
+/// Goes on for so long, and until the accident is over, if there is to be one. In the end there have
+/// to be so many storage nodes.
 pub(super) async fn run(
     client: &Client,
     run: &str,
     time: Duration,
+    nodes: i64,
     accident: Option<&Accident>,
 ) -> Result<Phase, Failure> {
     let prefix = format!("demo-{run}:direct:");
-    let nodes = storage_nodes(client).await?;
     let over = Cell::new(accident.is_none());
     let happens = async {
         let Some(accident) = accident else { return Ok(None) };
@@ -48,7 +51,7 @@ pub(super) async fn run(
     let note = away.map(|away| format!("{}; the slowest took {slowest_ms} ms", was_away(away)));
     let mut checks = vec![Check::none("rounds that failed", failures.len())];
     checks.extend(compare(client.store(), run, &prefix, timings.jobs).await?);
-    checks.push(Check::new("storage nodes", nodes, storage_nodes(client).await?));
+    checks.push(Check::new("storage nodes", nodes, storage_nodes(client, nodes).await?));
     Ok(Phase {
         name: "store",
         about: "keys written, read, updated and summed up, one after the other, by many".to_owned(),
@@ -99,7 +102,15 @@ async fn compare(
     ])
 }
 
-async fn storage_nodes(client: &Client) -> Result<i64, Failure> {
-    let found = services(client.link()).await?;
-    Ok(count(found.iter().filter(|service| service.role == Role::Storage).count()))
+/// How many storage nodes answer. One that has just come back has much to do: it is asked again.
+async fn storage_nodes(client: &Client, expected: i64) -> Result<i64, Failure> {
+    let mut found = 0;
+    for _ in 0..ASKED {
+        let all = services(client.link()).await?;
+        found = count(all.iter().filter(|service| service.role == Role::Storage).count());
+        if found >= expected {
+            break;
+        }
+    }
+    Ok(found)
 }

@@ -130,7 +130,9 @@ impl Demo {
         let shop = shop::run(&client, run, self.seed, accident.as_ref()).await?;
         let steps = words.steps + shop.steps;
         let spread = spread::since(&client, &before, steps).await?;
-        let direct = direct::run(&client, run, self.time(), accident.as_ref()).await?;
+        let direct =
+            direct::run(&client, run, self.time(), i64::from(self.storage), accident.as_ref())
+                .await?;
         let report = Report { phases: vec![words, shop, direct], spread };
         report.print(self.json)?;
         client.close().await;
