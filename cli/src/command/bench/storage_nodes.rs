@@ -96,16 +96,17 @@ impl StorageNodes {
         Ok((killed, Instant::now()))
     }
 
-    /// Makes a node stand still (SIGSTOP), as if it were cut off and frozen. Returns when.
-    pub(crate) fn pause(&mut self, id: &NodeId) -> Result<Instant, Failure> {
+    /// Makes a node stand still (SIGSTOP). Returns when.
+    pub(crate) fn pause(&self, id: &NodeId) -> Result<Instant, Failure> {
+        let paused = Instant::now();
         self.signal(id, Signal::STOP)?;
-        self.leaders.died(id);
-        Ok(Instant::now())
+        Ok(paused)
     }
 
-    /// Lets it go on.
-    pub(crate) fn resume(&self, id: &NodeId) -> Result<(), Failure> {
-        self.signal(id, Signal::CONT)
+    /// Lets it go on, and waits until all have said anew what they lead.
+    pub(crate) async fn resume(&mut self, id: &NodeId) -> Result<(), Failure> {
+        self.signal(id, Signal::CONT)?;
+        self.heard().await
     }
 
     fn signal(&self, id: &NodeId, signal: Signal) -> Result<(), Failure> {

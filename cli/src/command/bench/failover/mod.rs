@@ -62,7 +62,7 @@ async fn fail_over(nodes: &mut StorageNodes, load: &Load, how: How) -> Result<Ki
         let paused = nodes.pause(&node)?;
         load.watch(Gaps::new(paused, paused, &led));
         let gaps = load.over().await?;
-        nodes.resume(&node)?;
+        nodes.resume(&node).await?;
         nodes.settled().await?;
         return Ok(Kill { node: node.to_string(), gaps, failed: load.failed() - failed });
     }
