@@ -4,10 +4,9 @@
 mod rig;
 
 use catena_protocol::chain::Isolation;
-use catena_protocol::limit::DEADLINE_MAX_MS;
 use catena_protocol::limit::{
-    OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS, PAYLOAD_BYTES, REQUEST_MEMORY_MS, RETENTION_MARGIN_MS,
-    SET_KEYS, VALUE_BYTES, WRITE_SET_BYTES,
+    DEADLINE_MAX_MS, OUTCOME_RUN_MS, OUTCOME_SUBMIT_MS, PAYLOAD_BYTES, REQUEST_MEMORY_MS,
+    RETENTION_MARGIN_MS, SET_KEYS, VALUE_BYTES, WRITE_SET_BYTES,
 };
 use catena_protocol::message::commit::{Decided, End, Outcome};
 use catena_protocol::message::read::At;

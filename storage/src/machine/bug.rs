@@ -65,7 +65,7 @@ pub enum Bug {
     SyncedByIndex,
     /// A piece of log is taken in behind any record with the right index, whatever its epoch.
     PositionByIndex,
-    /// A follower takes records in although its state cannot keep up.
+    /// A follower takes records in although its disk cannot keep up.
     TakeWithoutEnd,
     /// Snapshots are served, and versions given out, above the ceiling.
     ServeAboveCeiling,

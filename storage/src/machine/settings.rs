@@ -35,7 +35,7 @@ pub struct Settings {
     pub intents: usize,
     /// Most bytes of records that are not in the state yet; more are refused with 429. Several
     /// times the largest write set. Of what others decide no more is taken in once as much is
-    /// committed and on its way into the state: in all a node keeps as much as it and all whom it
+    /// on its way to the log, or committed and on its way into the state: in all a node keeps as much as it and all whom it
     /// follows have admitted, and once more of this.
     pub pending_bytes: usize,
     /// Committed records go to the state when there are so many bytes of them. Well below

@@ -58,24 +58,18 @@ async fn fail_over(nodes: &mut StorageNodes, load: &Load, how: How) -> Result<Ki
     let busiest = nodes.leaders().busiest();
     let (node, led) = busiest.ok_or_else(|| Failure::new("nobody leads any partition"))?;
     let failed = load.failed();
-    if how == How::Paused {
-        let paused = nodes.pause(&node)?;
-        load.watch(Gaps::new(paused, paused, &led));
-        let gaps = load.over().await?;
-        nodes.resume(&node).await?;
-        nodes.settled().await?;
-        return Ok(Kill { node: node.to_string(), gaps, failed: load.failed() - failed });
-    }
-    let (killed, gone) = nodes.kill(&node).await?;
-    load.watch(Gaps::new(killed, gone, &led));
-    // Where there is nobody to take over, the time until it is back is what counts.
-    let alone = nodes.count() == 1;
-    if alone {
-        nodes.start_node(&node)?;
-    }
+    let (from, gone) = match how {
+        How::Killed => nodes.kill(&node).await?,
+        How::Paused => {
+            let paused = nodes.pause(&node)?;
+            (paused, paused)
+        }
+    };
+    load.watch(Gaps::new(from, gone, &led));
     let gaps = load.over().await?;
-    if !alone {
-        nodes.start_node(&node)?;
+    match how {
+        How::Killed => nodes.start_node(&node)?,
+        How::Paused => nodes.resume(&node).await?,
     }
     nodes.settled().await?;
     Ok(Kill { node: node.to_string(), gaps, failed: load.failed() - failed })
